@@ -1,0 +1,45 @@
+"""Errors a user can meet. Each message says what, where, got, wanted, and the next step.
+
+The command line turns the class into an exit status: 2 usage, 3 bad input, 4 refused file.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class AtomweaveError(Exception):
+    """Anything Atomweave refuses on purpose; shown to users as one sentence, without a traceback."""
+
+    exit_status = 3
+
+
+class UsageError(AtomweaveError):
+    """An option, name or configuration value that does not exist or does not fit."""
+
+    exit_status = 2
+
+
+class InputError(AtomweaveError):
+    """A molecule, file or frame that cannot be used: NaN, coincident atoms, unknown element, ..."""
+
+    exit_status = 3
+
+
+class RefusedFileError(AtomweaveError):
+    """A store, checkpoint or weights file that is damaged, of another kind, or not to be trusted."""
+
+    exit_status = 4
+
+
+class MissingDependencyError(AtomweaveError):
+    """An optional package is not installed; the message names the extra to install."""
+
+    exit_status = 3
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error sentence: the nearest known name, then all of them."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(known)}."

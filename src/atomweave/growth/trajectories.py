@@ -1,0 +1,73 @@
+"""What teaching and growing act on: molecules in growth order with their decisions, and fragments.
+
+A trajectory is a molecule in the order in which it could have grown, and the decisions that grew it. Fragment k is the
+first k atoms, so that all fragments of a molecule share one row of storage; a decision names its fragment by k.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+
+class Decision(enum.IntEnum):
+    """What is decided about a fragment; PADDING fills short rows."""
+
+    PADDING = -1
+    STOP = 0
+    END = 1
+    PLACE = 2
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """A batch of molecules in growth order, and some or all of their decisions."""
+
+    species: Tensor  # (n_molecules, n_atoms) int64, species index in growth order; 0 beyond a molecule's last atom
+    positions: Tensor  # (n_molecules, n_atoms, 3) float32, Å; 0 beyond the last atom
+    n_atoms: Tensor  # (n_molecules,) int64
+    kind: Tensor  # (n_molecules, n_decisions) int64, values of `Decision`
+    prefix: Tensor  # (n_molecules, n_decisions) int64, the fragment decided upon is the first `prefix` atoms; 0 at padding
+    focus: Tensor  # (n_molecules, n_decisions) int64, growth index below `prefix`; 0 at STOP and padding
+    target: Tensor  # (n_molecules, n_decisions) int64, growth index of the atom placed; -1 where none is
+    # Every (focus, target) pair that the policy admitted, one row a pair; the drawn pair is among them.
+    alternative_molecule: Tensor  # (n_alternatives,) int64, row of `kind`
+    alternative_decision: Tensor  # (n_alternatives,) int64, column of `kind`
+    alternative_focus: Tensor  # (n_alternatives,) int64, growth index
+    alternative_target: Tensor  # (n_alternatives,) int64, growth index
+    policy: str  # name of the growth policy
+
+    def to(self, device: torch.device | str) -> Trajectories:
+        """Return the same trajectories with all tensors on `device`."""
+        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "policy"}
+        return replace(self, **moved)
+
+    @property
+    def n_decisions(self) -> Tensor:
+        """Number of decisions in the batch, padding left out; scalar."""
+        return (self.kind != Decision.PADDING).sum()
+
+
+@dataclass(frozen=True)
+class Fragments:
+    """A batch of unfinished molecules."""
+
+    species: Tensor  # (n_fragments, n_slots) int64; 0 beyond the last atom
+    positions: Tensor  # (n_fragments, n_slots, 3) float32, Å; 0 beyond the last atom
+    n_atoms: Tensor  # (n_fragments,) int64, at least 1
+    ended: Tensor  # (n_fragments, n_slots) bool, this atom gets no further neighbour
+    policy: str  # name of the growth policy that grew them
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """One drawn decision a fragment."""
+
+    kind: Tensor  # (n_fragments,) int64, values of `Decision`
+    focus: Tensor  # (n_fragments,) int64; 0 at STOP
+    species: Tensor  # (n_fragments,) int64; 0 unless PLACE
+    positions: Tensor  # (n_fragments, 3) float32, Å, in the fragment's own coordinates; 0 unless PLACE
+    log_prob: Tensor  # (n_fragments,) float32, log-density of the decision at temperature 1, nats (positions per Å^3)

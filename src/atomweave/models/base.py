@@ -1,0 +1,96 @@
+"""What every model promises: one distribution over decisions, taught by `loss`, measured by `log_prob`, drawn by `propose`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from ..growth.trajectories import Fragments, Proposals, Trajectories
+from ..species import Species
+
+if TYPE_CHECKING:
+    from ..molecule import Molecule
+
+
+class Config(BaseModel):
+    """Base of every configuration: frozen, and unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Temperatures(Config):
+    """Temperatures of the decisions when growing; 1 draws from the model's own distribution."""
+
+    focus: float = Field(1.0, gt=0, description="divides the logits of focus, species and STOP")
+    position: float = Field(1.0, gt=0, description="tempers the density of the position")
+    tempering: Literal["exact", "coefficients"] = Field(
+        "exact",
+        description="exact: the mixture's density to the power 1/T; coefficients: each channel's coefficients "
+        "are divided by T before the mixture is formed, as the published figures were made",
+    )
+
+
+class Model(nn.Module, ABC):
+    """A distribution over decisions, hence over trajectories.
+
+    Attributes:
+        species: the element vocabulary.
+        policy: configuration of the growth policy (`growth.policies.PolicyConfig`) that teaches it.
+        start_log_probs: (n_species,) buffer, log-probability of the first atom's species in the training data under
+            the policy's start rule; -inf where a species never starts. Set once by training (`set_start`).
+        n_draws: how many uniform numbers one decision takes.
+    """
+
+    species: Species
+    n_draws: int
+
+    def __init__(self, species: Species) -> None:
+        super().__init__()
+        self.species = species
+        uniform = torch.full((len(species),), -torch.log(torch.tensor(float(len(species)))).item())
+        self.register_buffer("start_log_probs", uniform)
+
+    def set_start(self, probabilities: Tensor) -> None:
+        """Store the distribution of the first atom's species, (n_species,) summing to 1."""
+        self.start_log_probs.copy_(probabilities.log())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live."""
+        return self.start_log_probs.device
+
+    @abstractmethod
+    def loss(self, trajectories: Trajectories, rng: torch.Generator | None) -> dict[str, Tensor]:
+        """Return scalar terms in nats, each a mean over the batch's decisions; "loss" is what training minimises.
+
+        Args:
+            trajectories: the batch.
+            rng: drives noise and random grids; None evaluates without noise and without randomness.
+        """
+
+    @abstractmethod
+    def log_prob(self, trajectories: Trajectories) -> Tensor:
+        """Return (n_molecules,) exact joint log-densities, start included, positions per Å^3, in nats.
+
+        All decisions of each molecule must be present.
+        """
+
+    @abstractmethod
+    def propose(self, fragments: Fragments, uniforms: Tensor, temperatures: Temperatures) -> Proposals:
+        """Draw one decision a fragment.
+
+        Args:
+            fragments: the batch.
+            uniforms: (n_fragments, n_draws) float64 in (0, 1); the draw is a function of these and the fragment alone.
+            temperatures: 1 draws from the model's own distribution.
+        """
+
+    def sample(self, n_molecules: int, seed: int = 0, **options: object) -> list[Molecule]:
+        """Grow molecules from scratch; options as in `atomweave.growth.grower.grow`."""
+        from ..growth.grower import grow
+
+        return grow(self, n_molecules, seed=seed, **options).molecules

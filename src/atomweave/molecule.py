@@ -1,0 +1,131 @@
+"""A molecule: atomic numbers and positions in Å, checked when made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import InputError
+from .species import NUMBERS, SYMBOLS
+
+if TYPE_CHECKING:
+    import ase
+    from rdkit import Chem
+
+COINCIDENT_DISTANCE = 1e-3
+"""Two atoms nearer than this (Å) are one atom written twice; the shortest bond there is, H-H, measures 0.74 Å."""
+
+
+@dataclass(frozen=True, eq=False)
+class Molecule:
+    """Atoms in space.
+
+    Raises:
+        InputError: if there are no atoms, shapes do not fit, an element is unknown, a position is not finite, or two
+            atoms coincide.
+    """
+
+    numbers: np.ndarray  # (n_atoms,) uint8, atomic numbers
+    positions: np.ndarray  # (n_atoms, 3) float64, Å
+    properties: Mapping[str, Any] = field(default_factory=dict)  # named numbers, strings or flags of the whole molecule
+
+    def __post_init__(self) -> None:
+        try:
+            numbers = np.array([NUMBERS[n] if isinstance(n, str) else int(n) for n in np.asarray(self.numbers).tolist()])
+            positions = np.array(self.positions, np.float64)
+        except (KeyError, ValueError, TypeError) as error:
+            raise InputError(f"atoms cannot be read as numbers and positions: {error}.") from None
+        if numbers.ndim != 1 or len(numbers) == 0:
+            raise InputError("a molecule needs at least one atom, got none.")
+        if positions.shape != (len(numbers), 3):
+            raise InputError(f"positions have shape {positions.shape}, wanted ({len(numbers)}, 3).")
+        unknown = (numbers < 1) | (numbers >= len(SYMBOLS))
+        if unknown.any():
+            atom = int(np.argmax(unknown))
+            raise InputError(f"atom {atom}: atomic number {numbers[atom]} is unknown, wanted 1 to 118.")
+        if not np.isfinite(positions).all():
+            atom = int(np.argmin(np.isfinite(positions).all(1)))
+            raise InputError(f"atom {atom} ({SYMBOLS[numbers[atom]]}): position is not finite.")
+        pair = coincident_pair(positions)
+        if pair is not None:
+            raise InputError(f"atoms {pair[0]} and {pair[1]} coincide (nearer than {COINCIDENT_DISTANCE} Å).")
+        numbers = numbers.astype(np.uint8)
+        numbers.setflags(write=False)
+        positions.setflags(write=False)
+        object.__setattr__(self, "numbers", numbers)
+        object.__setattr__(self, "positions", positions)
+        object.__setattr__(self, "properties", dict(self.properties))
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def symbols(self) -> list[str]:
+        """Element symbols, one an atom."""
+        return [SYMBOLS[number] for number in self.numbers]
+
+    @property
+    def formula(self) -> str:
+        """Molecular formula in Hill order, e.g. "C2H6O"."""
+        elements, counts = np.unique(self.numbers, return_counts=True)
+        count = {SYMBOLS[number]: int(n) for number, n in zip(elements, counts, strict=True)}
+        first = [symbol for symbol in ("C", "H") if "C" in count and symbol in count]
+        order = first + sorted(set(count) - set(first))
+        return "".join(symbol + (str(count[symbol]) if count[symbol] > 1 else "") for symbol in order)
+
+    def __repr__(self) -> str:
+        return f"Molecule({self.formula}, {len(self)} atoms)"
+
+    def to_ase(self) -> ase.Atoms:
+        """Return `ase.Atoms` with the properties in `info`."""
+        from ase import Atoms
+
+        return Atoms(numbers=self.numbers, positions=self.positions, info=dict(self.properties))
+
+    @classmethod
+    def from_ase(cls, atoms: ase.Atoms) -> Molecule:
+        """Make a molecule of `ase.Atoms`; `info` becomes the properties, cell and periodicity are ignored."""
+        return cls(atoms.numbers, atoms.positions, dict(atoms.info))
+
+    def to_rdkit(self) -> Chem.Mol:
+        """Return an RDKit molecule with one conformer and the bonds found by `chemistry.bonds` (xyz2mol).
+
+        Raises:
+            InputError: if no valid set of bonds exists; the message says why.
+        """
+        from .chemistry.bonds import perceive
+
+        return perceive(self).mol_or_raise()
+
+    @classmethod
+    def from_rdkit(cls, mol: Chem.Mol, conformer: int = -1) -> Molecule:
+        """Make a molecule of one conformer of an RDKit molecule; hydrogens must be explicit atoms.
+
+        Raises:
+            InputError: if there is no conformer, or hydrogens are implicit.
+        """
+        if mol.GetNumConformers() == 0:
+            raise InputError("the RDKit molecule has no conformer: embed it first (AllChem.EmbedMolecule).")
+        if any(atom.GetTotalNumHs() for atom in mol.GetAtoms()):
+            raise InputError("the RDKit molecule has implicit hydrogens: call Chem.AddHs(mol, addCoords=True) first.")
+        numbers = [atom.GetAtomicNum() for atom in mol.GetAtoms()]
+        return cls(np.array(numbers), mol.GetConformer(conformer).GetPositions(), mol.GetPropsAsDict())
+
+
+def coincident_pair(positions: np.ndarray) -> tuple[int, int] | None:
+    """Return two indices of atoms nearer than `COINCIDENT_DISTANCE`, or None; memory grows linearly with atoms."""
+    order = np.argsort(positions[:, 0], kind="stable")
+    x = positions[order]
+    for shift in range(1, len(x)):
+        near = np.flatnonzero(x[shift:, 0] - x[:-shift, 0] < COINCIDENT_DISTANCE)
+        if len(near) == 0:
+            return None
+        distances = np.linalg.norm(x[near + shift] - x[near], axis=1)
+        if (distances < COINCIDENT_DISTANCE).any():
+            first = int(near[np.argmax(distances < COINCIDENT_DISTANCE)])
+            a, b = sorted((int(order[first]), int(order[first + shift])))
+            return a, b
+    return None
