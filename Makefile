@@ -1,0 +1,72 @@
+# Every target sets up what it needs: a virtual environment in .venv with the exact versions of constraints.txt.
+#   make sample   grow 100 molecules with the weights that ship: molecules.sdf, molecules.html
+#   make test     all tests but the long ones        make test-long   those as well
+#   make lint     style, format, types               make bench       speed, one JSON line a figure
+#   make figures  the figures of docs/               make qm9         data/qm9.safetensors
+#   make train-next   the next leg of the weights that ship
+#   make gpu-bundle   what a GPU machine without network lacks        make gpu-check   one leg from that bundle alone
+
+# The first Python on the path that is new enough; PYTHON=... overrides it.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+DATA := data/qm9.safetensors
+PRESET ?= symphony-small
+WEIGHTS ?= symphony-qm9
+OUT ?= runs/next
+GPU_BUNDLE := gpu-bundle/qm9.safetensors
+
+.PHONY: sample test test-long lint bench figures qm9 train-next gpu-bundle gpu-check clean
+
+sample: .venv/installed-to-use
+	$(BIN)/atomweave sample $(WEIGHTS) -n 100 --seed 0 -o molecules.sdf --report molecules.html
+
+# Two processes of one thread each: the whole of a small machine, and the same figures on every machine.
+test: .venv/installed-to-develop
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+test-long: .venv/installed-to-develop
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "long or not long" --timeout 3600
+
+lint: .venv/installed-to-develop
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: .venv/installed-to-develop $(DATA)
+	for script in $(filter-out benchmarks/harness.py, $(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit; done
+
+figures: .venv/installed-to-develop
+	$(BIN)/python examples/figures.py
+
+qm9: $(DATA)
+
+$(DATA): | .venv/installed-to-develop
+	$(BIN)/atomweave data qm9 -o $@
+
+# Starts from the weights that ship; run it again and it resumes where it stopped.
+train-next: .venv/installed-to-develop $(DATA)
+	$(BIN)/atomweave train $(PRESET) --data $(DATA) --out $(OUT) --init-from $(WEIGHTS)
+
+gpu-bundle: $(GPU_BUNDLE)
+
+$(GPU_BUNDLE): scripts/gpu_bundle.py constraints.txt $(DATA) | .venv/installed-to-develop
+	$(BIN)/python scripts/gpu_bundle.py $(DATA)
+
+gpu-check: $(GPU_BUNDLE)
+	$(BIN)/python scripts/gpu_check.py
+
+.venv/installed-to-use: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[eval]"
+	touch $@
+
+.venv/installed-to-develop: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[eval,qm9,test]"
+	touch $@ .venv/installed-to-use
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 on the path; name one with make PYTHON=..." >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+clean:
+	rm -rf .venv build dist gpu-bundle molecules.sdf molecules.html
