@@ -1,4 +1,4 @@
-"""What every benchmark shares: one JSON line a figure, with the machine, the commit and what a matrix product ran at just then.
+"""What every benchmark shares: one JSON line a figure, with the machine, the commit and the matrix-product rate.
 
     from harness import report, timed
     report("training", fragments_per_second=fragments / timed(step).median)
@@ -87,7 +87,9 @@ def machine() -> str:
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
         processor = names[0] if names else processor
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{processor}, {os.cpu_count()} cores{gpu}"

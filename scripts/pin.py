@@ -3,8 +3,8 @@
     python scripts/pin.py          # keep the torch that is pinned now
     python scripts/pin.py 2.14.0   # move to another torch
 
-Asks pip to resolve all extras afresh, installs nothing. What torch brings for a GPU is left out: torch itself pins it exactly,
-and its CPU build has none of it.
+Asks pip to resolve all extras afresh, installs nothing. What torch brings for a GPU is left out: torch itself pins it
+exactly, and its CPU build has none of it.
 """
 
 from __future__ import annotations
