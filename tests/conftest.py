@@ -1,4 +1,4 @@
-"""Settings of every test: one thread each, so that tests run beside one another and sums come out the same everywhere."""
+"""Settings of every test: one thread each, so that tests run beside one another and sums come out the same."""
 
 from __future__ import annotations
 

@@ -33,17 +33,17 @@ VERBS = {
 class LazyGroup(TyperGroup):
     """A command group whose commands are known by name and imported when called."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Return the verbs in the order in which a user meets them."""
         return list(VERBS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a stand-in that carries the line of help, for listings and shell completion."""
         if cmd_name not in VERBS:
             return None
         return TyperCommand(name=cmd_name, help=VERBS[cmd_name])
 
-    def resolve_command(self, ctx: typer.Context, args: list[str]) -> tuple[str | None, Any, list[str]]:
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Import the verb that is really called."""
         verb, *rest = args
         if verb not in VERBS:
