@@ -30,7 +30,7 @@ class Trajectories:
     positions: Tensor  # (n_molecules, n_atoms, 3) float32, Å; 0 beyond the last atom
     n_atoms: Tensor  # (n_molecules,) int64
     kind: Tensor  # (n_molecules, n_decisions) int64, values of `Decision`
-    prefix: Tensor  # (n_molecules, n_decisions) int64, the fragment decided upon is the first `prefix` atoms; 0 at padding
+    prefix: Tensor  # (n_molecules, n_decisions) int64, the fragment is the first `prefix` atoms; 0 at padding
     focus: Tensor  # (n_molecules, n_decisions) int64, growth index below `prefix`; 0 at STOP and padding
     target: Tensor  # (n_molecules, n_decisions) int64, growth index of the atom placed; -1 where none is
     # Every (focus, target) pair that the policy admitted, one row a pair; the drawn pair is among them.
@@ -71,3 +71,27 @@ class Proposals:
     species: Tensor  # (n_fragments,) int64; 0 unless PLACE
     positions: Tensor  # (n_fragments, 3) float32, Å, in the fragment's own coordinates; 0 unless PLACE
     log_prob: Tensor  # (n_fragments,) float32, log-density of the decision at temperature 1, nats (positions per Å^3)
+
+
+def focus_species_targets(trajectories: Trajectories, n_species: int) -> Tensor:
+    """Return the distribution over focus and species of the next atom that the policy's alternatives amount to.
+
+    Entry [m, d, f, Z] is the share of decision d's admissible pairs whose focus is f and whose target has species Z:
+    over (f, Z) it sums to 1 where an atom is placed and is 0 everywhere at STOP and padding.
+
+    Args:
+        trajectories: the batch.
+        n_species: size of the element vocabulary.
+
+    Returns:
+        (n_molecules, n_decisions, n_atoms, n_species), float as the positions.
+    """
+    t = trajectories
+    n_molecules, n_decisions = t.kind.shape
+    n_atoms = t.species.shape[1]
+    decision = t.alternative_molecule * n_decisions + t.alternative_decision
+    weight = 1 / torch.bincount(decision, minlength=n_molecules * n_decisions).to(t.positions.dtype)[decision]
+    species = t.species[t.alternative_molecule, t.alternative_target]
+    flat = t.positions.new_zeros(n_molecules * n_decisions * n_atoms * n_species)
+    flat.index_add_(0, (decision * n_atoms + t.alternative_focus) * n_species + species, weight)
+    return flat.view(n_molecules, n_decisions, n_atoms, n_species)

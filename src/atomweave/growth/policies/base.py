@@ -1,0 +1,79 @@
+"""What every growth policy promises, and why a molecule may have no trajectory."""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...molecule import Molecule
+from ...randomness import fold_in, uniforms
+from ...species import Species
+from ..trajectories import Trajectories
+
+
+class Fate(enum.IntEnum):
+    """What became of a molecule that a policy was to grow; only those that are KEPT have a trajectory."""
+
+    KEPT = 0
+    NO_START = 1  # none of its atoms may be the first
+    TOO_FAR = 2  # the atom drawn next lies farther from its focus than the policy allows
+    APART = 3  # the atoms left have no neighbour among those placed
+
+
+class Policy(ABC):
+    """Turns molecules into orders in which they could have grown.
+
+    Args:
+        species: the element vocabulary of the trajectories.
+    """
+
+    def __init__(self, species: Species) -> None:
+        self.species = species
+
+    @abstractmethod
+    def start_candidates(self, species: NDArray, present: NDArray) -> NDArray:
+        """Return the atoms that may be the first, each as likely as the others; (n_molecules, n_atoms) bool.
+
+        Args:
+            species: (n_molecules, n_atoms) species indices, anything beyond a molecule's last atom.
+            present: (n_molecules, n_atoms) bool, False beyond the last atom.
+        """
+
+    @abstractmethod
+    def grow(
+        self, species: NDArray, positions: NDArray, n_atoms: NDArray, uniforms: NDArray
+    ) -> tuple[Trajectories, NDArray]:
+        """Draw one trajectory a molecule; a pure function of the arguments, molecule by molecule.
+
+        Args:
+            species: (n_molecules, n_atoms) int64 species indices in storage order.
+            positions: (n_molecules, n_atoms, 3) float, Å.
+            n_atoms: (n_molecules,) how many of the atoms are real.
+            uniforms: (n_molecules, at least n_atoms) float64 in (0, 1), what the draws are made of.
+
+        Returns:
+            The trajectories of the molecules that are kept, in the order given, with the start atom at the origin;
+            and the `Fate` of every molecule, (n_molecules,) int64.
+        """
+
+    def grow_molecules(self, molecules: Sequence[Molecule], seed: int = 0) -> tuple[Trajectories, NDArray]:
+        """Draw one trajectory a molecule, as `grow`; molecule i draws from stream i of `seed`.
+
+        Raises:
+            InputError: if an element is not in the vocabulary.
+        """
+        n_atoms = np.array([len(molecule) for molecule in molecules], np.int64)
+        width = n_atoms.max(initial=1)
+        species = np.zeros((len(molecules), width), np.int64)
+        positions = np.zeros((len(molecules), width, 3))
+        for row, molecule in enumerate(molecules):
+            species[row, : len(molecule)] = self.species.indices(molecule.numbers)
+            positions[row, : len(molecule)] = molecule.positions
+        rows = np.arange(len(molecules))
+        return self.grow(
+            species, positions, n_atoms, uniforms(fold_in(seed, "policy"), rows, np.zeros_like(rows), int(width))
+        )
