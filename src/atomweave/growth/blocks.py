@@ -1,0 +1,194 @@
+"""One block of molecules, grown from their starts to their ends: the unit of work and of byte equality.
+
+Every molecule of the block waits for its next decision. A batch is filled with the `slots` smallest unfinished
+molecules: a finished one leaves its slot to the next in line, batches stay full until the block runs out, and the
+fragments of a batch are of nearly equal size, so that hardly any padding is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..molecule import COINCIDENT_DISTANCE, Molecule
+from ..randomness import fold_in, uniforms
+from ..species import NUMBERS
+from .trajectories import Decision, Fragments
+
+if TYPE_CHECKING:
+    from ..models.base import Model, Temperatures
+
+
+@dataclass(frozen=True)
+class GrowthPlan:
+    """What, beside the model, decides how molecules grow."""
+
+    seed: int
+    temperatures: Temperatures
+    start: str | Molecule | None  # element symbol, fragment, or None: drawn from the model's own start distribution
+    max_atoms: int  # a molecule that has this many atoms and does not stop is unfinished
+    slots: int  # how many fragments the model sees at a time
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One molecule that was begun; whatever became of it, it counts."""
+
+    index: int  # position in the whole order, and the name of its stream of random numbers
+    molecule: Molecule  # the atoms placed before the attempt ended
+    finished: bool  # the model decided to stop
+    reason: str | None  # why the attempt ended without STOP; None where it finished
+    # Log-density of the drawn trajectory (not of the molecule, which has many) at temperature 1, nats, positions per
+    # Å^3; with the start where that was drawn, given the start otherwise; None where the model defines no density.
+    log_prob: float | None
+
+
+def grow_block(
+    model: Model, plan: GrowthPlan, first: int, n_molecules: int, on_progress: Callable[[int], None]
+) -> list[Attempt]:
+    """Grow molecules `first` to `first + n_molecules - 1`.
+
+    Args:
+        model: in evaluation mode, on its device.
+        plan: how to grow.
+        first: index of the block's first molecule.
+        n_molecules: how many.
+        on_progress: called after every batch with the number of attempts that have ended in it.
+
+    Returns:
+        The attempts, by index.
+    """
+    block = _Block(model, plan, first, n_molecules)
+    while (rows := block.next_batch()) is not None:
+        on_progress(block.advance(model, rows))
+    return block.attempts()
+
+
+class _Block:
+    """The fragments of a block and what is known about each: arrays with one row a molecule, kept on the CPU."""
+
+    def __init__(self, model: Model, plan: GrowthPlan, first: int, n_molecules: int) -> None:
+        self.plan, self.key, self.vocabulary = plan, fold_in(plan.seed, "grow"), model.species
+        self.index = first + np.arange(n_molecules)
+        self.species = np.zeros((n_molecules, plan.max_atoms), np.int64)
+        self.positions = np.zeros((n_molecules, plan.max_atoms, 3), np.float32)  # Å, measured from `origin`
+        self.ended = np.zeros((n_molecules, plan.max_atoms), bool)
+        self.n_decisions = np.ones(n_molecules, np.int64)  # the start is the first decision, drawn or given
+        self.log_prob = np.zeros(n_molecules)
+        self.active = np.ones(n_molecules, bool)
+        self.reasons: list[str | None] = [None] * n_molecules
+        if isinstance(plan.start, Molecule):
+            # float32 holds coordinates well only near the origin: the model sees the fragment from its centre.
+            self.origin = plan.start.positions.mean(0)
+            self.n_atoms = np.full(n_molecules, len(plan.start))
+            self.species[:, : len(plan.start)] = self.vocabulary.indices(plan.start.numbers)
+            self.positions[:, : len(plan.start)] = plan.start.positions - self.origin
+        else:
+            self.origin = np.zeros(3)
+            self.n_atoms = np.ones(n_molecules, np.int64)
+            self.species[:, 0] = self._first_species(model)
+
+    def _first_species(self, model: Model) -> np.ndarray:
+        """Return (n_molecules,) species indices of the first atoms; a drawn one adds to the log-density."""
+        if isinstance(self.plan.start, str):
+            return np.full(len(self.index), self.vocabulary.indices(np.array([NUMBERS[self.plan.start]]))[0])
+        log_probs = model.start_log_probs.double().cpu().numpy()
+        cumulative = np.cumsum(np.exp(log_probs))
+        draw = uniforms(self.key, self.index, np.zeros(len(self.index)), 1)[:, 0]
+        species = np.searchsorted(cumulative, draw * cumulative[-1], side="right")
+        self.log_prob += log_probs[species]
+        return species
+
+    def next_batch(self) -> np.ndarray | None:
+        """Return the rows of the smallest unfinished molecules, at most `slots`; None when all have ended."""
+        waiting = np.flatnonzero(self.active)
+        if len(waiting) == 0:
+            return None
+        return waiting[np.argsort(self.n_atoms[waiting], kind="stable")[: self.plan.slots]]
+
+    def advance(self, model: Model, rows: np.ndarray) -> int:
+        """Let the model take one decision for each of `rows`; return how many attempts ended."""
+        width = int(self.n_atoms[rows].max())
+        draws = uniforms(self.key, self.index[rows], self.n_decisions[rows], model.n_draws)
+        fragments = Fragments(
+            species=self._on(model, self.species[rows, :width]),
+            positions=self._on(model, self.positions[rows, :width]),
+            n_atoms=self._on(model, self.n_atoms[rows]),
+            ended=self._on(model, self.ended[rows, :width]),
+            policy=model.policy.kind,
+        )
+        proposals = model.propose(fragments, self._on(model, draws), self.plan.temperatures)
+        kind, focus = proposals.kind.cpu().numpy(), proposals.focus.cpu().numpy()
+        assert np.isin(kind, (Decision.STOP, Decision.END, Decision.PLACE)).all(), "a model must decide something"
+        self.n_decisions[rows] += 1
+        self.active[rows[kind == Decision.STOP]] = False
+        ending, placing = kind == Decision.END, kind == Decision.PLACE
+        self._end(rows[ending], focus[ending])
+        self._place(
+            rows[placing], proposals.species.cpu().numpy()[placing], proposals.positions.float().cpu().numpy()[placing]
+        )
+        # A placement that was refused is no part of the molecule, nor of its density.
+        taken = np.array([self.reasons[row] is None for row in rows])
+        self.log_prob[rows[taken]] += proposals.log_prob.double().cpu().numpy()[taken]
+        return int((~self.active[rows]).sum())
+
+    def _on(self, model: Model, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(model.device)
+
+    def _end(self, rows: np.ndarray, focus: np.ndarray) -> None:
+        # Without this refusal a model that ends the same atom for ever would never return.
+        self._give_up(rows, self.ended[rows, focus], "an atom was ended twice")
+        self.ended[rows, focus] = True
+
+    def _place(self, rows: np.ndarray, species: np.ndarray, positions: np.ndarray) -> None:
+        """Add an atom to each of `rows`, or end the attempt where that cannot be done."""
+        n_atoms = self.n_atoms[rows]
+        with np.errstate(invalid="ignore", over="ignore"):
+            distances = np.linalg.norm(self.positions[rows] - positions[:, None], axis=-1)
+        placed = np.arange(self.plan.max_atoms) < n_atoms[:, None]
+        refused = np.zeros(len(rows), bool)
+        for cause, reason in (
+            (n_atoms >= self.plan.max_atoms, f"no STOP after {self.plan.max_atoms} atoms"),
+            (~np.isfinite(positions).all(1), "a position was not finite"),
+            # Twice the distance that `Molecule` refuses, so that no rounding lies between the two verdicts.
+            (((distances < 2 * COINCIDENT_DISTANCE) & placed).any(1), "an atom was placed on another"),
+        ):
+            self._give_up(rows, cause & ~refused, reason)
+            refused |= cause
+        rows, n_atoms = rows[~refused], n_atoms[~refused]
+        self.species[rows, n_atoms] = species[~refused]
+        self.positions[rows, n_atoms] = positions[~refused]
+        self.n_atoms[rows] += 1
+
+    def _give_up(self, rows: np.ndarray, cause: np.ndarray, reason: str) -> None:
+        self.active[rows[cause]] = False
+        for row in rows[cause]:
+            self.reasons[row] = reason
+
+    def attempts(self) -> list[Attempt]:
+        """Return the block's attempts with checked molecules; a start fragment's own atoms come back bit for bit."""
+        return [self._attempt(row) for row in range(len(self.index))]
+
+    def _attempt(self, row: int) -> Attempt:
+        n_atoms, index, reason = self.n_atoms[row], int(self.index[row]), self.reasons[row]
+        positions = self.positions[row, :n_atoms].astype(np.float64) + self.origin
+        if isinstance(self.plan.start, Molecule):
+            positions[: len(self.plan.start)] = self.plan.start.positions
+        log_prob = float(self.log_prob[row]) if np.isfinite(self.log_prob[row]) else None
+        told = {
+            "seed": self.plan.seed,
+            "index": index,
+            "finished": reason is None,
+            "reason": reason,
+            "log_prob": log_prob,
+        }
+        molecule = Molecule(
+            self.vocabulary.atomic_numbers(self.species[row, :n_atoms]),
+            positions,
+            {name: value for name, value in told.items() if value is not None},
+        )
+        return Attempt(index, molecule, reason is None, reason, log_prob)

@@ -1,0 +1,170 @@
+"""Growing molecules with a model: the same seed gives the same molecules, byte for byte, on however many processes.
+
+Molecules grow in fixed blocks by index (`i // block`). What a molecule draws depends on the seed, its index and the
+number of decisions it has taken; what the model computes for it may depend, in the last bit, on the fragments beside
+it, and these are fixed by the block. So blocks may be grown anywhere and in any order, as long as every process
+computes with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from ..errors import InputError, UsageError
+from ..molecule import Molecule
+from ..species import NUMBERS
+from .blocks import Attempt, GrowthPlan, grow_block
+
+if TYPE_CHECKING:
+    from ..models.base import Model, Temperatures
+
+Progress = Callable[[int, int], None]
+"""Called with the number of attempts that have ended, and how many there will be."""
+
+
+@dataclass(frozen=True)
+class Grown:
+    """What was grown, by index; attempts that did not finish are among them."""
+
+    attempts: list[Attempt]
+
+    @property
+    def molecules(self) -> list[Molecule]:
+        """The molecules of all attempts; `properties` say which finished, and why others did not."""
+        return [attempt.molecule for attempt in self.attempts]
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many attempts ended unfinished for each reason."""
+        found = [attempt.reason for attempt in self.attempts if attempt.reason is not None]
+        return {reason: found.count(reason) for reason in sorted(set(found))}
+
+
+def grow(
+    model: Model | str | Path,
+    n_molecules: int,
+    seed: int = 0,
+    *,
+    temperatures: Temperatures | None = None,
+    start: str | Molecule | None = None,
+    max_atoms: int = 35,
+    block: int = 512,
+    slots: int = 128,
+    device: str | torch.device | None = None,
+    workers: int = 1,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Grown:
+    """Grow `n_molecules` molecules.
+
+    Args:
+        model: a model, or the name or path of weights.
+        n_molecules: how many attempts to make.
+        seed: names the random numbers.
+        temperatures: of the decisions; None draws from the model's own distribution.
+        start: the first atom's element symbol, or a fragment whose atoms come back bit for bit, or None to draw the
+            first atom from the model's own distribution.
+        max_atoms: a molecule of so many atoms that does not stop is unfinished.
+        block: molecules a block; with `slots` and `threads` it decides the last bits of the result.
+        slots: fragments that the model sees at a time.
+        device: where to compute; None leaves the model where it is. A model given as such is moved there.
+        workers: processes; a script that asks for more than one must guard its own start by
+            `if __name__ == "__main__":`.
+        threads: threads a process computes with.
+        progress: called now and then in this process.
+
+    Raises:
+        UsageError: if an option does not fit.
+        InputError: if the start holds an element that the model does not know.
+    """
+    for name, value in (("n_molecules", n_molecules), ("max_atoms", max_atoms), ("block", block), ("slots", slots),
+                        ("workers", workers), ("threads", threads)):  # fmt: skip
+        if value < 1:
+            raise UsageError(f"{name}: got {value}, wanted at least 1.")
+    if temperatures is None:
+        from ..models.base import Temperatures
+
+        temperatures = Temperatures()
+    plan = GrowthPlan(seed, temperatures, start, max_atoms, slots)
+    loaded = _loaded(model, device)
+    if workers > 1 and loaded.device.type != "cpu":
+        raise UsageError(f"workers: got {workers} on {loaded.device}, wanted 1: they would only share the one device.")
+    check_start(start, loaded, max_atoms)
+    tasks = [(first, min(block, n_molecules - first)) for first in range(0, n_molecules, block)]
+
+    def report(done: int) -> None:
+        if progress is not None:
+            progress(done, n_molecules)
+
+    if min(workers, len(tasks)) == 1:
+        blocks = _grow_here(loaded, plan, tasks, threads, report)
+    else:
+        from .workers import grow_in_processes
+
+        # A path is loaded again by each worker: sooner than a model is sent, and any model has one.
+        source = model if isinstance(model, (str, Path)) else loaded
+        processes = min(workers, len(tasks))
+        blocks = grow_in_processes(source, plan, tasks, processes, threads, report)
+    return Grown([attempt for attempts in blocks for attempt in attempts])
+
+
+def check_start(start: str | Molecule | None, model: Model, max_atoms: int) -> None:
+    """Refuse a start from which `model` cannot grow.
+
+    Raises:
+        UsageError: if it is no element symbol, or has more than `max_atoms` atoms.
+        InputError: if it holds an element that the model does not know.
+    """
+    if isinstance(start, Molecule):
+        if len(start) > max_atoms:
+            raise UsageError(
+                f"max_atoms: got {max_atoms}, wanted at least the {len(start)} atoms of the start fragment."
+            )
+        model.species.indices(start.numbers)
+    elif start is not None:
+        if start not in NUMBERS:
+            raise UsageError(f"start: got {start!r}, wanted an element symbol such as 'H' or a Molecule.")
+        if NUMBERS[start] not in model.species.numbers:
+            raise InputError(f"start: {start} is not among this model's elements: {' '.join(model.species.symbols)}.")
+
+
+def _loaded(model: Model | str | Path, device: str | torch.device | None) -> Model:
+    if isinstance(model, (str, Path)):
+        from ..models.weights import load_model
+
+        return load_model(model, device="cpu" if device is None else device)
+    return model if device is None else model.to(device)
+
+
+def _grow_here(
+    model: Model, plan: GrowthPlan, tasks: list[tuple[int, int]], threads: int, progress: Callable[[int], None]
+) -> list[list[Attempt]]:
+    done = 0
+
+    def count(ended: int) -> None:
+        nonlocal done
+        done += ended
+        progress(done)
+
+    with computing(model, threads):
+        return [grow_block(model, plan, first, n_molecules, count) for first, n_molecules in tasks]
+
+
+@contextlib.contextmanager
+def computing(model: Model, threads: int) -> Iterator[None]:
+    """Evaluate `model` without gradients and with a fixed number of threads; leave both as they were."""
+    training, threads_before = model.training, torch.get_num_threads()
+    model.eval()
+    torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_num_threads(threads_before)
+        model.train(training)
