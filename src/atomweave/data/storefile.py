@@ -1,0 +1,131 @@
+"""The file of a `MoleculeStore`: safetensors, read by mapping, never by unpickling.
+
+Tensors: `numbers`, `positions`, `offsets`, `property/NAME`, or `text/NAME` with `text_offsets/NAME`, and `split/NAME`.
+The safetensors metadata holds one entry, `atomweave`, a JSON object with kind, version, units, citation and sha256.
+One entry, because safetensors writes several in no fixed order, and the same store should give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, RefusedFileError
+from ..files import write_atomic
+from .columns import TextColumn
+from .store import MoleculeStore
+
+KIND = "molecule store"
+VERSION = 1
+DTYPES = {
+    "BOOL": np.bool_, "U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "U64": np.uint64,
+    "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64, "F16": np.float16, "F32": np.float32, "F64": np.float64,
+}  # fmt: skip
+"""Safetensors' names of the types that a store may hold."""
+
+
+def write_store(store: MoleculeStore, path: str | Path) -> None:
+    """Write `store` to `path`, whole or not at all."""
+    from safetensors.numpy import save_file
+
+    header = json.dumps(_header(store) | {"sha256": store.sha256}, sort_keys=True, ensure_ascii=False)
+    with write_atomic(path) as temporary:
+        save_file(_arrays(store), temporary, {"atomweave": header})
+
+
+def open_store(path: str | Path, verify: bool) -> MoleculeStore:
+    """Map the store at `path`; see `MoleculeStore.open`."""
+    path = Path(path)
+    header, arrays = _map(path)
+    units, citation, sha256 = header.get("units"), header.get("citation"), header.get("sha256")
+    if not (isinstance(units, dict) and isinstance(citation, str) and isinstance(sha256, str)):
+        raise RefusedFileError(f"{path}: the store's metadata lack units, citation or sha256; build the file again.")
+    try:
+        store = MoleculeStore(
+            arrays["numbers"], arrays["positions"], arrays["offsets"], _columns(arrays), units,
+            {name.removeprefix("split/"): array for name, array in arrays.items() if name.startswith("split/")}, citation,
+        )  # fmt: skip
+    except KeyError as error:
+        raise RefusedFileError(f"{path}: the store lacks the tensor {error}; build the file again.") from None
+    except InputError as error:
+        raise RefusedFileError(f"{path}: not a sound store, {error} Build the file again.") from None
+    if verify and content_hash(store) != sha256:
+        raise RefusedFileError(
+            f"{path}: the contents do not match their sha256 ({sha256[:12]}...): damaged or altered. Copy or build it again."
+        )
+    store.__dict__["sha256"] = sha256  # fills the cached property, so that it is not computed once more
+    return store
+
+
+def content_hash(store: MoleculeStore) -> str:
+    """Return the sha256 over the header and every array with its name, type and shape."""
+    digest = hashlib.sha256(json.dumps(_header(store), sort_keys=True).encode())
+    for name, array in sorted(_arrays(store).items()):
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        digest.update(np.ascontiguousarray(array).tobytes() if array.size < 2**20 else np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _header(store: MoleculeStore) -> dict[str, Any]:
+    return {"kind": KIND, "version": VERSION, "units": dict(store.units), "citation": store.citation}
+
+
+def _arrays(store: MoleculeStore) -> dict[str, np.ndarray]:
+    arrays = {"numbers": store.numbers, "positions": store.positions, "offsets": store.offsets}
+    for name, column in store.properties.items():
+        if isinstance(column, TextColumn):
+            arrays |= {f"text/{name}": column.utf8, f"text_offsets/{name}": column.offsets}
+        else:
+            arrays[f"property/{name}"] = column
+    arrays |= {f"split/{name}": indices for name, indices in store.splits.items()}
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _columns(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray | TextColumn]:
+    columns: dict[str, np.ndarray | TextColumn] = {}
+    for name, array in arrays.items():
+        kind, _, rest = name.partition("/")
+        if kind == "property":
+            columns[rest] = array
+        elif kind == "text":
+            columns[rest] = TextColumn(array, arrays[f"text_offsets/{rest}"])
+    return columns
+
+
+def _map(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the metadata and the mapped arrays of a safetensors file that holds a store."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise RefusedFileError(f"{path}: there is no such file; `atomweave data qm9 -o FILE` or `data build` makes one.")
+    try:
+        with safe_open(path, "np") as checked:  # safetensors checks that the header fits the file, bounds included
+            metadata = checked.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise RefusedFileError(f"{path}: not a whole safetensors file ({error}); copy or build it again.") from None
+    try:
+        header = json.loads(metadata["atomweave"])
+        kind, version = header["kind"], header["version"]
+    except (KeyError, TypeError, ValueError):
+        raise RefusedFileError(f"{path}: a safetensors file, but not written by Atomweave; wanted a {KIND}.") from None
+    if kind != KIND:
+        raise RefusedFileError(f"{path}: holds {kind!r}, wanted a {KIND}.")
+    if version != VERSION:
+        raise RefusedFileError(f"{path}: store version {version}, this Atomweave reads {VERSION}; build the file again.")
+    # Copy-on-write: torch wants arrays that may be written, and the file must not change.
+    block = np.memmap(path, np.uint8, "c")
+    start = 8 + int.from_bytes(block[:8].tobytes(), "little")
+    arrays = {}
+    for name, entry in json.loads(block[8:start].tobytes()).items():
+        if name == "__metadata__":
+            continue
+        if entry["dtype"] not in DTYPES:
+            raise RefusedFileError(f"{path}: tensor {name!r} has type {entry['dtype']}, wanted one of {', '.join(DTYPES)}.")
+        first, last = entry["data_offsets"]
+        piece = np.asarray(block[start + first : start + last])
+        arrays[name] = piece.view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    return header, arrays
