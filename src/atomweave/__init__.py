@@ -1,0 +1,64 @@
+"""Atomweave grows 3D molecules atom by atom.
+
+    import atomweave
+
+    model = atomweave.load("symphony-qm9")
+    molecules = model.sample(100, seed=0)
+    atomweave.write("molecules.sdf", molecules)
+
+Names are imported when they are first used: `import atomweave` itself loads neither torch nor RDKit.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .data.store import MoleculeStore
+    from .errors import AtomweaveError
+    from .growth.grower import Grown, grow
+    from .io import read, write
+    from .models.base import Temperatures
+    from .models.weights import load_model as load
+    from .molecule import Molecule
+    from .species import Species
+
+_HOMES = {
+    "AtomweaveError": ("errors", "AtomweaveError"),
+    "Grown": ("growth.grower", "Grown"),
+    "Molecule": ("molecule", "Molecule"),
+    "MoleculeStore": ("data.store", "MoleculeStore"),
+    "Species": ("species", "Species"),
+    "Temperatures": ("models.base", "Temperatures"),
+    "grow": ("growth.grower", "grow"),
+    "load": ("models.weights", "load_model"),
+    "read": ("io", "read"),
+    "write": ("io", "write"),
+}
+
+__all__ = [
+    "AtomweaveError",
+    "Grown",
+    "Molecule",
+    "MoleculeStore",
+    "Species",
+    "Temperatures",
+    "grow",
+    "load",
+    "read",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'atomweave' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value = getattr(importlib.import_module(f".{module}", __name__), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
