@@ -1,4 +1,4 @@
-"""What every model promises: one distribution over decisions, taught by `loss`, measured by `log_prob`, drawn by `propose`."""
+"""What every model promises: one distribution over decisions, to teach, to measure and to draw from."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from ..config import Config
 from ..growth.trajectories import Fragments, Proposals, Trajectories
 from ..species import Species
 
 if TYPE_CHECKING:
+    from ..growth.policies import PolicyConfig
     from ..molecule import Molecule
-
-
-class Config(BaseModel):
-    """Base of every configuration: frozen, and unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class Temperatures(Config):
@@ -46,6 +42,8 @@ class Model(nn.Module, ABC):
     """
 
     species: Species
+    policy: PolicyConfig
+    start_log_probs: Tensor
     n_draws: int
 
     def __init__(self, species: Species) -> None:

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ...models.base import Config
+from ...config import Config
 from ...species import Species
 from ..trajectories import Decision, Trajectories
 from .base import Fate, Policy
@@ -84,9 +84,9 @@ class NearestPolicy(Policy):
         order[drawn, 0] = atom[pick]
 
         # Distance from growth index f to atom a, infinite unless f is placed, a is not, and they are neighbours.
-        reach = np.full((n_molecules, width, width), np.inf)
+        reach: NDArray = np.full((n_molecules, width, width), np.inf)
         unplaced = present.copy()
-        pairs = []
+        pairs: list[tuple[NDArray, ...]] = []
         for size in range(1, width):
             newest = order[:, size - 1]
             unplaced[rows, newest] = False
@@ -101,12 +101,10 @@ class NearestPolicy(Policy):
             order[drawn, size], focus[drawn, size - 1] = atom[pick], f[pick]
             pairs.append((row, np.full_like(row, size - 1), f, atom))
 
-            alone = unplaced.any(1)
-            alone[drawn] = False
-            fate[alone & (fate == Fate.KEPT)] = Fate.APART
-            far = np.zeros(n_molecules, bool)
-            far[drawn] = reach[drawn, f[pick], atom[pick]] > self.config.max_distance
-            fate[far & (fate == Fate.KEPT)] = Fate.TOO_FAR
+            far = drawn[reach[drawn, f[pick], atom[pick]] > self.config.max_distance]
+            apart = np.setdiff1d(np.flatnonzero(unplaced.any(1)), drawn)
+            fate[far] = np.where(fate[far] == Fate.KEPT, Fate.TOO_FAR, fate[far])  # the first reason counts
+            fate[apart] = np.where(fate[apart] == Fate.KEPT, Fate.APART, fate[apart])
 
         kept = fate == Fate.KEPT
         return self._trajectories(species, positions, n_atoms, order, focus, pairs, kept), fate
