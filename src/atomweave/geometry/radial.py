@@ -1,0 +1,36 @@
+"""Radial bases and cutoffs."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def gaussian_basis(distances: Tensor, n_basis: int, cutoff: float) -> Tensor:
+    """Return (..., n_basis) Gaussians on centres between 0 and `cutoff` (Å), both left out, one spacing wide.
+
+    The factor 1/1.12 gives the basis about unit square sum; as in the authors' E3SchNet.
+    """
+    spacing = cutoff / (n_basis + 1)
+    centres = torch.arange(1, n_basis + 1, dtype=distances.dtype, device=distances.device) * spacing
+    return torch.exp(-(((distances[..., None] - centres) / spacing) ** 2)) / 1.12
+
+
+def cosine_cutoff(distances: Tensor, cutoff: float) -> Tensor:
+    """Return (...) `(cos(pi d / cutoff) + 1) / 2`, zero beyond `cutoff` (Å)."""
+    return 0.5 * (torch.cos(math.pi * distances / cutoff) + 1) * (distances < cutoff)
+
+
+def bessel_basis(distances: Tensor, n_basis: int, cutoff: float) -> Tensor:
+    """Return (..., n_basis) `sqrt(2) sin(n pi x) / x`, x = d / cutoff (Gasteiger et al. 2020, e3nn's scale)."""
+    x = (distances / cutoff)[..., None]
+    order = torch.arange(1, n_basis + 1, dtype=distances.dtype, device=distances.device)
+    return math.sqrt(2) * math.pi * order * torch.sinc(order * x)
+
+
+def polynomial_envelope(distances: Tensor, cutoff: float) -> Tensor:
+    """Return (...) `1 - 28 x^6 + 48 x^7 - 21 x^8`, x = d / cutoff, zero beyond (Gasteiger et al. 2020, p = 6)."""
+    x = (distances / cutoff).clamp(max=1.0)
+    return 1 - 28 * x**6 + 48 * x**7 - 21 * x**8

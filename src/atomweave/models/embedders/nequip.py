@@ -1,0 +1,286 @@
+"""NequIP (Batzner et al. 2022) with natural parities, computed once for all fragments of a molecule.
+
+What is notable here:
+
+- The tensor product is done in the frame where the edge is the polar axis (eSCN, Passaro and Zitnick 2023). There it is
+  diagonal in m, and parity allows one real weight for each |m| and no mixing of +m with -m: all 91 paths of degree 5
+  are 91 weights a channel.
+- Radial networks, harmonics and rotations depend on a pair of atoms alone: they are evaluated once a pair and molecule, and
+  every prefix that holds both atoms reads them.
+- The first layer's messages depend on the sender's species alone, so that prefixes are prefix sums.
+- The last layer is evaluated only at the atoms that are asked for: the focus.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ...geometry.edges import FragmentEdges, Pairs, PrefixRows, edges_into
+from ...geometry.harmonics import degree_slice, spherical_harmonics
+from ...geometry.radial import bessel_basis, polynomial_envelope
+from ...geometry.rotations import edge_rotations
+from ...config import Config
+from .equivariant import Features, Linear, Network, SpeciesLinear, normal_embedding, normalised, prefix_sums
+
+EDGES_PER_CHUNK = 2048
+"""Padded edges convolved at a time, so that the rotated messages of a chunk stay in the last-level cache."""
+
+
+class NequIPConfig(Config):
+    """Sizes of the NequIP embedder; the defaults are the published position embedder."""
+
+    kind: Literal["nequip"] = "nequip"
+    channels: int = Field(64, ge=1, description="copies of each degree")
+    lmax: int = Field(5, ge=0, le=8, description="highest degree of the features between layers")
+    lmax_out: int | None = Field(None, ge=0, le=8, description="highest degree of the output; lmax when null")
+    n_layers: int = Field(3, ge=1, description="message-passing layers")
+    cutoff: float = Field(5.0, gt=0, description="neighbours are nearer than this, Å")
+    n_radial: int = Field(8, ge=1, description="Bessel functions")
+    radial_width: int = Field(64, ge=1, description="width of the radial network's two hidden layers")
+    average_neighbours: float = Field(300.0, gt=0, description="messages are divided by its square root")
+    degree_damping: float = Field(0.5, gt=0, description="output of degree l is multiplied by this to the power l")
+
+
+class NequIP(nn.Module):
+    """Embeds every atom of every fragment, or only the atoms asked for, as features of degrees 0..lmax_out."""
+
+    def __init__(self, config: NequIPConfig, n_species: int) -> None:
+        super().__init__()
+        self.config = config
+        self.channels = config.channels
+        self.lmax = config.lmax if config.lmax_out is None else config.lmax_out
+        self.embedding = normal_embedding(n_species, config.channels)
+        last = config.n_layers - 1
+        self.layers = nn.ModuleList(
+            NequIPLayer(
+                config, n_species, lmax_in=config.lmax if layer else 0, lmax_out=self.lmax if layer == last else config.lmax
+            )
+            for layer in range(config.n_layers)
+        )
+
+    def forward(
+        self,
+        pairs: Pairs,
+        species: Tensor,
+        rows: PrefixRows,
+        at: tuple[Tensor, Tensor, Tensor] | None = None,
+        lmax: int | None = None,
+    ) -> Features:
+        """Embed.
+
+        Args:
+            pairs: all pairs within `config.cutoff`.
+            species: (n_molecules, n_atoms) species indices.
+            rows: the fragments.
+            at: (molecule, decision, atom) of the features wanted, (n_wanted,) each; every row when None.
+            lmax: highest degree wanted; all when None.
+
+        Returns:
+            For each degree l (2l + 1, n_wanted, channels).
+        """
+        radial = bessel_basis(pairs.distances, self.config.n_radial, self.config.cutoff)
+        radial = radial * polynomial_envelope(pairs.distances, self.config.cutoff)[:, None]
+        everywhere = (rows.molecule, rows.decision, rows.atom)
+        wanted = everywhere if at is None else at
+        row_species = species[rows.molecule, rows.atom]
+        last = len(self.layers) - 1
+
+        first = self.layers[0]
+        features = first.from_species(self.embedding, radial, pairs, species, rows, row_species)
+        if last == 0 and at is not None:
+            chosen = rows.row[wanted]
+            features = [x.index_select(1, chosen) for x in features]
+        if last > 0:
+            rotations = edge_rotations(pairs.vectors, max(self.lmax, self.config.lmax))
+        for index, layer in enumerate(self.layers[1:], start=1):
+            molecule, decision, atom = wanted if index == last else everywhere
+            edges = edges_into(rows, pairs, molecule, decision, atom)
+            receivers = rows.row[molecule, decision, atom]
+            features = layer(features, radial, rotations, edges, receivers, row_species[receivers])
+        n_degrees = self.lmax + 1 if lmax is None else lmax + 1
+        return [x * self.config.degree_damping**degree for degree, x in enumerate(features[:n_degrees])]
+
+
+class NequIPLayer(nn.Module):
+    """One layer: convolution, skip by species, gate, linear map, residual.
+
+    Args:
+        config: sizes.
+        n_species: species of the skip connection.
+        lmax_in: highest degree of the input; 0 in the first layer.
+        lmax_out: highest degree of the output.
+    """
+
+    def __init__(self, config: NequIPConfig, n_species: int, lmax_in: int, lmax_out: int) -> None:
+        super().__init__()
+        self.lmax_in, self.lmax_out, self.channels = lmax_in, lmax_out, config.channels
+        self.neighbour_scale = config.average_neighbours**-0.5
+        channels_in = [config.channels] * (lmax_in + 1)
+        channels_out = [config.channels] * (lmax_out + 1)
+        gated = [config.channels * (lmax_out + 1), *channels_out[1:]]  # degree 0 carries one gate a channel and degree
+        # Weight of a path: degree in, degree out, |m|.
+        self.paths = [
+            (degree_in, degree_out, m)
+            for degree_in in range(lmax_in + 1)
+            for degree_out in range(lmax_out + 1)
+            for m in range(min(degree_in, degree_out) + 1)
+        ]
+        self.linear_up = Linear(channels_in, channels_in)
+        n_weights = len(self.paths) * config.channels
+        self.radial_network = Network([config.n_radial, config.radial_width, config.radial_width, n_weights], "silu")
+        self.linear_down = Linear([config.channels * (lmax_in + 1)] * (lmax_out + 1), gated)
+        self.skip = SpeciesLinear(n_species, channels_in, gated)
+        self.linear_out = Linear(channels_out, channels_out)
+        self.silu = normalised("silu")
+
+    def from_species(
+        self, embedding: Tensor, radial: Tensor, pairs: Pairs, species: Tensor, rows: PrefixRows, row_species: Tensor
+    ) -> Features:
+        """First layer: embed every row from `embedding` (n_species, channels) of the atoms around it."""
+        sent = self.linear_up([embedding])[0][species[pairs.molecule, pairs.sender]]  # (n_pairs, channels)
+        weights = self.radial_network(radial).unflatten(-1, (self.lmax_out + 1, self.channels)) * sent[:, None]
+        harmonics = spherical_harmonics(pairs.vectors, self.lmax_out)
+        n_molecules, n_atoms = species.shape
+        place = (pairs.molecule * n_atoms + pairs.receiver) * n_atoms + pairs.sender
+        source = (rows.molecule * n_atoms + rows.atom) * rows.prefix.shape[1] + rows.decision
+        received = []
+        for degree in range(self.lmax_out + 1):
+            # A scalar turned back from the edge's frame: m = 0 along y becomes the harmonic, which has length sqrt(2l + 1).
+            unit = harmonics[:, degree_slice(degree)].T * (2 * degree + 1) ** -0.5
+            messages = unit[:, :, None] * weights[:, degree]
+            dense = messages.new_zeros(2 * degree + 1, n_molecules * n_atoms * n_atoms, self.channels)
+            dense = dense.index_copy(1, place, messages)
+            summed = prefix_sums(dense.unflatten(1, (n_molecules, n_atoms, n_atoms)), rows.prefix)
+            received.append(summed.flatten(1, 3).index_select(1, source))
+        mixed = self.linear_down([x * self.neighbour_scale for x in received])
+        mixed[0] = mixed[0] + self.skip.lookup(embedding)[row_species]
+        return self._gate_and_map(mixed)
+
+    def forward(
+        self,
+        features: Features,
+        radial: Tensor,
+        rotations: list[Tensor],
+        edges: FragmentEdges,
+        receivers: Tensor,
+        receiver_species: Tensor,
+    ) -> Features:
+        """Later layers: `features` of all rows in, features of the `receivers` (row indices) out."""
+        sent = self.linear_up(features)
+        used, pair = edges.pair.unique(return_inverse=True)
+        weights = self.radial_network(radial[used]).unflatten(-1, (len(self.paths), self.channels))
+        rotations = [rotation[used] for rotation in rotations[: max(self.lmax_in, self.lmax_out) + 1]]
+        received = convolve(self.paths, sent, weights, rotations, edges.sender, pair, edges.receiver, edges.n_receivers)
+        mixed = self.linear_down([x * self.neighbour_scale for x in received])
+        own = [x.index_select(1, receivers) for x in features]
+        skipped = self.skip(own, receiver_species)
+        mixed = [x + skipped[degree] if degree < len(skipped) else x for degree, x in enumerate(mixed)]
+        out = self._gate_and_map(mixed)
+        return [x + own[degree] if degree < len(own) else x for degree, x in enumerate(out)]
+
+    def _gate_and_map(self, mixed: Features) -> Features:
+        scalars, *gates = mixed[0].split(self.channels, dim=-1)
+        gated = [self.silu(scalars)]
+        gated += [x * self.silu(gate) for x, gate in zip(mixed[1:], gates, strict=True)]
+        return self.linear_out(gated)
+
+
+def convolve(
+    paths: list[tuple[int, int, int]],
+    features: Features,
+    weights: Tensor,
+    rotations: list[Tensor],
+    sender: Tensor,
+    pair: Tensor,
+    receiver: Tensor,
+    n_receivers: int,
+) -> Features:
+    """Send features along edges, multiply each path by its weight in the edge's frame, and sum at the receivers.
+
+    Args:
+        paths: (degree in, degree out, |m|) of each weight, sorted.
+        features: for each degree in (2l + 1, n_rows, channels).
+        weights: (n_pairs, n_paths, channels).
+        rotations: for each degree (n_pairs, 2l + 1, 2l + 1), into the edge's frame.
+        sender: (n_edges,) rows of `features`.
+        pair: (n_edges,) rows of `weights` and `rotations`.
+        receiver: (n_edges,) ascending.
+        n_receivers: how many receivers there are.
+
+    Returns:
+        For each degree out (2l + 1, n_receivers, n_degrees_in * channels).
+    """
+    n_neighbours = torch.bincount(receiver, minlength=n_receivers)
+    width = int(n_neighbours.max()) if n_receivers else 0
+    # Receivers in a table of their edges; the last column of nothing points at a pair whose weights are zero.
+    column = torch.arange(len(receiver), device=receiver.device) - (n_neighbours.cumsum(0) - n_neighbours)[receiver]
+    sender_table = sender.new_zeros(n_receivers, width)
+    sender_table[receiver, column] = sender
+    pair_table = pair.new_full((n_receivers, width), len(weights))
+    pair_table[receiver, column] = pair
+    weights = torch.cat([weights, weights.new_zeros(1, *weights.shape[1:])])
+    rotations = [torch.cat([rotation, rotation.new_zeros(1, *rotation.shape[1:])]) for rotation in rotations]
+
+    # Receivers with about equally many neighbours go together: little padding.
+    order = torch.argsort(n_neighbours, stable=True)
+    counts = n_neighbours[order].tolist()
+    chunks, start = [], 0
+    while start < n_receivers or not chunks:  # no receivers make one empty chunk, which has the right shapes
+        stop = start + 1
+        while stop < n_receivers and (stop + 1 - start) * counts[stop] <= EDGES_PER_CHUNK:
+            stop += 1
+        members, columns = order[start:stop], slice(0, counts[stop - 1] if counts else 0)
+        arguments = (paths, sender_table[members, columns], pair_table[members, columns], weights, rotations, features)
+        if torch.is_grad_enabled():
+            # The rotated messages are n_degrees_in times the features of all edges: recomputed rather than stored.
+            chunks.append(checkpoint(_convolve_chunk, *arguments, use_reentrant=False, preserve_rng_state=False))
+        else:
+            chunks.append(_convolve_chunk(*arguments))
+        start = stop
+    undo = torch.empty_like(order)
+    undo[order] = torch.arange(n_receivers, device=order.device)
+    return [torch.cat(parts, dim=1).index_select(1, undo) for parts in zip(*chunks, strict=True)]
+
+
+def _convolve_chunk(
+    paths: list[tuple[int, int, int]],
+    sender: Tensor,
+    pair: Tensor,
+    weights: Tensor,
+    rotations: list[Tensor],
+    features: Features,
+) -> Features:
+    """Convolve for receivers with a table of their edges: `sender` and `pair` are (n_receivers, n_neighbours)."""
+    n_receivers, n_neighbours = pair.shape
+    lmax_in, lmax_out, channels = len(features) - 1, paths[-1][1], features[0].shape[-1]
+    flat_sender, flat_pair = sender.flatten(), pair.flatten()
+    edge_weights = weights.index_select(0, flat_pair)  # (n_edges, n_paths, channels)
+    edge_rotations = [rotation.index_select(0, flat_pair) for rotation in rotations]
+    turned = [
+        torch.bmm(edge_rotations[degree], x.index_select(1, flat_sender).transpose(0, 1))
+        for degree, x in enumerate(features)
+    ]  # (n_edges, 2l + 1, channels)
+    offset = {}
+    for position, (degree_in, degree_out, m) in enumerate(paths):
+        if m == 0:
+            offset[degree_in, degree_out] = position
+    received = []
+    for degree_out in range(lmax_out + 1):
+        m_max = min(degree_out, lmax_in)  # no input reaches |m| beyond
+        messages = weights.new_zeros(len(flat_pair), 2 * m_max + 1, lmax_in + 1, channels)
+        for degree_in in range(lmax_in + 1):
+            m = min(degree_in, degree_out)
+            orders = torch.arange(-m, m + 1, device=pair.device).abs() + offset[degree_in, degree_out]
+            part = turned[degree_in][:, degree_in - m : degree_in + m + 1] * edge_weights.index_select(1, orders)
+            messages[:, m_max - m : m_max + m + 1, degree_in] = part
+        back = edge_rotations[degree_out][:, degree_out - m_max : degree_out + m_max + 1]  # (n_edges, 2m + 1, 2l + 1)
+        # One product turns the messages back and sums them over the neighbours.
+        back = back.reshape(n_receivers, n_neighbours * (2 * m_max + 1), 2 * degree_out + 1)
+        messages = messages.reshape(n_receivers, n_neighbours * (2 * m_max + 1), (lmax_in + 1) * channels)
+        received.append(torch.bmm(back.mT, messages).transpose(0, 1))
+    return received

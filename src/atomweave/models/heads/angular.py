@@ -1,0 +1,137 @@
+"""Densities on the sphere from channels of harmonic coefficients.
+
+`f(n) = log sum_ch exp( sum_lm c_ch,lm Y_lm(n) )` and `p(n) = exp f(n) / int exp f` (Symphony, equation 4.11); several
+channels reach angular frequencies that one cannot. `squared` logits are those of Simm et al. (equation 2.5):
+`-(beta / k') |sum_lm c_lm Y_lm(n)|^2`, where k' is sqrt(k), k or 1 and k the sum of |c_lm|^2; the thesis prints sqrt(k) in 2.5
+and k in B.2.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ...geometry.sphere import grid_harmonics, log_integral, sphere_grid
+from ...config import Config
+
+Logits = Literal["harmonics", "squared"]
+Normaliser = Literal["sqrt_k", "k", "none"]
+
+
+class AngularConfig(Config):
+    """How a density on the sphere is parametrised and integrated."""
+
+    channels: int = Field(2, ge=1, description="channels of harmonic coefficients, summed after the exponential")
+    logits: Logits = Field("harmonics", description="harmonics: equation 4.11; squared: Simm et al., equation 2.5")
+    normaliser: Normaliser = Field("sqrt_k", description="of squared logits: sqrt_k as equation 2.5, k as B.2, none")
+    beta: float = Field(1.0, gt=0, description="factor of squared logits")
+    n_polar: int = Field(45, ge=45, description="Gauss-Legendre nodes of the grid of log Z when teaching")
+    n_azimuth: int = Field(90, ge=89, description="azimuths of the grid of log Z when teaching")
+    n_polar_drawing: int = Field(180, ge=20, description="Gauss-Legendre nodes of the grid on which directions are drawn")
+    n_azimuth_drawing: int = Field(359, ge=20, description="azimuths of the grid on which directions are drawn")
+
+
+def channel_logits(series: Tensor, coefficients: Tensor, config: AngularConfig) -> Tensor:
+    """Turn values of the harmonic series (..., n_points) of coefficients (..., n_harmonics) into logits."""
+    if config.logits == "harmonics":
+        return series
+    if config.normaliser == "none":
+        return -config.beta * series.square()
+    power = 0.5 if config.normaliser == "sqrt_k" else 1.0
+    k = coefficients.square().sum(-1, keepdim=True).clamp(min=torch.finfo(series.dtype).tiny)
+    return -config.beta * series.square() / k**power
+
+
+def log_partition(coefficients: Tensor, config: AngularConfig, rotation: Tensor | None = None) -> Tensor:
+    """Return (...) `log int sum_ch exp(logits)` of coefficients (..., channels, n_harmonics).
+
+    Args:
+        coefficients: by channel.
+        config: the parametrisation and the grid.
+        rotation: (3, 3), turns the grid, so that a model cannot learn to hide between its points.
+    """
+    lmax = math.isqrt(coefficients.shape[-1]) - 1
+    harmonics = teaching_harmonics(config, lmax, rotation).to(coefficients)
+    weights = sphere_grid(config.n_polar, config.n_azimuth).weights.to(coefficients)
+    if config.logits == "harmonics":
+        by_channel = log_integral(coefficients.flatten(0, -2), harmonics, weights)
+        return by_channel.view(coefficients.shape[:-1]).logsumexp(-1)
+    logits = channel_logits(coefficients @ harmonics, coefficients, config)
+    return (logits.logsumexp(-2) + weights.log()).logsumexp(-1)
+
+
+def teaching_harmonics(config: AngularConfig, lmax: int, rotation: Tensor | None) -> Tensor:
+    """Return ((lmax + 1)^2, n_points) harmonics on the teaching grid, turned by `rotation`."""
+    if rotation is None:
+        return grid_harmonics(config.n_polar, config.n_azimuth, lmax)
+    from ...geometry.harmonics import spherical_harmonics
+
+    points = sphere_grid(config.n_polar, config.n_azimuth).points @ rotation.T
+    return spherical_harmonics(points.float(), lmax).T.contiguous()
+
+
+def log_density(coefficients: Tensor, directions_harmonics: Tensor, config: AngularConfig) -> Tensor:
+    """Return (...) unnormalised log-density at one direction a row.
+
+    Args:
+        coefficients: (..., channels, n_harmonics).
+        directions_harmonics: (..., n_harmonics).
+        config: the parametrisation.
+    """
+    series = (coefficients * directions_harmonics[..., None, :]).sum(-1, keepdim=True)
+    return channel_logits(series, coefficients, config)[..., 0].logsumexp(-1)
+
+
+def tempered_grid_logits(
+    coefficients: Tensor, harmonics: Tensor, config: AngularConfig, temperature: float, tempering: str
+) -> Tensor:
+    """Return (..., n_points) logits of the density at a temperature, on a grid.
+
+    Args:
+        coefficients: (..., channels, n_harmonics).
+        harmonics: (n_harmonics, n_points).
+        config: the parametrisation.
+        temperature: 1 for the model's own density.
+        tempering: "exact" divides the logits of the mixture, "coefficients" those of each channel before it is formed.
+    """
+    if tempering == "coefficients":
+        coefficients = coefficients / temperature
+    logits = channel_logits(coefficients @ harmonics, coefficients, config).logsumexp(-2)
+    return logits if tempering == "coefficients" else logits / temperature
+
+
+def draw_direction(logits: Tensor, config: AngularConfig, uniforms: Tensor) -> Tensor:
+    """Draw one direction a row from logits on the drawing grid, uniform within the cell of the point drawn.
+
+    Args:
+        logits: (n_rows, n_points), on `sphere_grid(n_polar_drawing, n_azimuth_drawing)`.
+        config: the grid.
+        uniforms: (n_rows, 3) in (0, 1): which cell, where in its polar and its azimuthal extent.
+
+    Returns:
+        (n_rows, 3) unit vectors.
+    """
+    grid = sphere_grid(config.n_polar_drawing, config.n_azimuth_drawing)
+    mass = torch.exp(logits - logits.amax(dim=1, keepdim=True)) * grid.weights.to(logits)
+    point = draw_index(mass, uniforms[:, 0])
+    ring = point.div(grid.n_azimuth, rounding_mode="floor")
+    edges = grid.cosine_edges.to(logits.device)
+    u = uniforms.to(edges)
+    cosine = edges[ring] + (edges[ring + 1] - edges[ring]) * u[:, 1]
+    azimuth = (point % grid.n_azimuth + u[:, 2] - 0.5) * (2 * math.pi / grid.n_azimuth)
+    sine = (1 - cosine**2).clamp(min=0).sqrt()
+    return torch.stack([sine * azimuth.sin(), cosine, sine * azimuth.cos()], dim=1).to(logits)
+
+
+def draw_index(mass: Tensor, uniforms: Tensor) -> Tensor:
+    """Draw one index a row with probability proportional to `mass` (n_rows, n), by uniforms (n_rows,)."""
+    cumulative = mass.double().cumsum(1)
+    wanted = uniforms.to(cumulative)[:, None] * cumulative[:, -1:]
+    index = torch.searchsorted(cumulative, wanted, right=True)[:, 0]
+    # Rounding may lead past the last index of positive mass.
+    last = mass.shape[1] - 1 - (mass > 0).flip(1).to(torch.int8).argmax(1)
+    return torch.minimum(index, last)
