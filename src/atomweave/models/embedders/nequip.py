@@ -13,23 +13,20 @@ What is notable here:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ...geometry.edges import FragmentEdges, Pairs, PrefixRows, edges_into
 from ...geometry.harmonics import degree_slice, spherical_harmonics
 from ...geometry.radial import bessel_basis, polynomial_envelope
 from ...geometry.rotations import edge_rotations
 from ...config import Config
+from .convolution import convolution_paths, convolve
 from .equivariant import Features, Linear, Network, SpeciesLinear, normal_embedding, normalised, prefix_sums
-
-EDGES_PER_CHUNK = 2048
-"""Padded edges convolved at a time, so that the rotated messages of a chunk stay in the last-level cache."""
-
 
 class NequIPConfig(Config):
     """Sizes of the NequIP embedder; the defaults are the published position embedder."""
@@ -123,15 +120,9 @@ class NequIPLayer(nn.Module):
         channels_in = [config.channels] * (lmax_in + 1)
         channels_out = [config.channels] * (lmax_out + 1)
         gated = [config.channels * (lmax_out + 1), *channels_out[1:]]  # degree 0 carries one gate a channel and degree
-        # Weight of a path: degree in, degree out, |m|.
-        self.paths = [
-            (degree_in, degree_out, m)
-            for degree_in in range(lmax_in + 1)
-            for degree_out in range(lmax_out + 1)
-            for m in range(min(degree_in, degree_out) + 1)
-        ]
+        self.n_paths = len(convolution_paths(lmax_in, lmax_out))
         self.linear_up = Linear(channels_in, channels_in)
-        n_weights = len(self.paths) * config.channels
+        n_weights = self.n_paths * config.channels
         self.radial_network = Network([config.n_radial, config.radial_width, config.radial_width, n_weights], "silu")
         self.linear_down = Linear([config.channels * (lmax_in + 1)] * (lmax_out + 1), gated)
         self.skip = SpeciesLinear(n_species, channels_in, gated)
@@ -171,11 +162,11 @@ class NequIPLayer(nn.Module):
         receiver_species: Tensor,
     ) -> Features:
         """Later layers: `features` of all rows in, features of the `receivers` (row indices) out."""
-        sent = self.linear_up(features)
+        sent = torch.cat(self.linear_up(features)).transpose(0, 1).contiguous()  # (n_rows, components, channels)
         used, pair = edges.pair.unique(return_inverse=True)
-        weights = self.radial_network(radial[used]).unflatten(-1, (len(self.paths), self.channels))
+        weights = self.radial_network(radial[used]).unflatten(-1, (self.n_paths, self.channels))
         rotations = [rotation[used] for rotation in rotations[: max(self.lmax_in, self.lmax_out) + 1]]
-        received = convolve(self.paths, sent, weights, rotations, edges.sender, pair, edges.receiver, edges.n_receivers)
+        received = convolve(sent, weights, rotations, replace(edges, pair=pair), self.lmax_out)
         mixed = self.linear_down([x * self.neighbour_scale for x in received])
         own = [x.index_select(1, receivers) for x in features]
         skipped = self.skip(own, receiver_species)
@@ -189,98 +180,3 @@ class NequIPLayer(nn.Module):
         gated += [x * self.silu(gate) for x, gate in zip(mixed[1:], gates, strict=True)]
         return self.linear_out(gated)
 
-
-def convolve(
-    paths: list[tuple[int, int, int]],
-    features: Features,
-    weights: Tensor,
-    rotations: list[Tensor],
-    sender: Tensor,
-    pair: Tensor,
-    receiver: Tensor,
-    n_receivers: int,
-) -> Features:
-    """Send features along edges, multiply each path by its weight in the edge's frame, and sum at the receivers.
-
-    Args:
-        paths: (degree in, degree out, |m|) of each weight, sorted.
-        features: for each degree in (2l + 1, n_rows, channels).
-        weights: (n_pairs, n_paths, channels).
-        rotations: for each degree (n_pairs, 2l + 1, 2l + 1), into the edge's frame.
-        sender: (n_edges,) rows of `features`.
-        pair: (n_edges,) rows of `weights` and `rotations`.
-        receiver: (n_edges,) ascending.
-        n_receivers: how many receivers there are.
-
-    Returns:
-        For each degree out (2l + 1, n_receivers, n_degrees_in * channels).
-    """
-    n_neighbours = torch.bincount(receiver, minlength=n_receivers)
-    width = int(n_neighbours.max()) if n_receivers else 0
-    # Receivers in a table of their edges; the last column of nothing points at a pair whose weights are zero.
-    column = torch.arange(len(receiver), device=receiver.device) - (n_neighbours.cumsum(0) - n_neighbours)[receiver]
-    sender_table = sender.new_zeros(n_receivers, width)
-    sender_table[receiver, column] = sender
-    pair_table = pair.new_full((n_receivers, width), len(weights))
-    pair_table[receiver, column] = pair
-    weights = torch.cat([weights, weights.new_zeros(1, *weights.shape[1:])])
-    rotations = [torch.cat([rotation, rotation.new_zeros(1, *rotation.shape[1:])]) for rotation in rotations]
-
-    # Receivers with about equally many neighbours go together: little padding.
-    order = torch.argsort(n_neighbours, stable=True)
-    counts = n_neighbours[order].tolist()
-    chunks, start = [], 0
-    while start < n_receivers or not chunks:  # no receivers make one empty chunk, which has the right shapes
-        stop = start + 1
-        while stop < n_receivers and (stop + 1 - start) * counts[stop] <= EDGES_PER_CHUNK:
-            stop += 1
-        members, columns = order[start:stop], slice(0, counts[stop - 1] if counts else 0)
-        arguments = (paths, sender_table[members, columns], pair_table[members, columns], weights, rotations, features)
-        if torch.is_grad_enabled():
-            # The rotated messages are n_degrees_in times the features of all edges: recomputed rather than stored.
-            chunks.append(checkpoint(_convolve_chunk, *arguments, use_reentrant=False, preserve_rng_state=False))
-        else:
-            chunks.append(_convolve_chunk(*arguments))
-        start = stop
-    undo = torch.empty_like(order)
-    undo[order] = torch.arange(n_receivers, device=order.device)
-    return [torch.cat(parts, dim=1).index_select(1, undo) for parts in zip(*chunks, strict=True)]
-
-
-def _convolve_chunk(
-    paths: list[tuple[int, int, int]],
-    sender: Tensor,
-    pair: Tensor,
-    weights: Tensor,
-    rotations: list[Tensor],
-    features: Features,
-) -> Features:
-    """Convolve for receivers with a table of their edges: `sender` and `pair` are (n_receivers, n_neighbours)."""
-    n_receivers, n_neighbours = pair.shape
-    lmax_in, lmax_out, channels = len(features) - 1, paths[-1][1], features[0].shape[-1]
-    flat_sender, flat_pair = sender.flatten(), pair.flatten()
-    edge_weights = weights.index_select(0, flat_pair)  # (n_edges, n_paths, channels)
-    edge_rotations = [rotation.index_select(0, flat_pair) for rotation in rotations]
-    turned = [
-        torch.bmm(edge_rotations[degree], x.index_select(1, flat_sender).transpose(0, 1))
-        for degree, x in enumerate(features)
-    ]  # (n_edges, 2l + 1, channels)
-    offset = {}
-    for position, (degree_in, degree_out, m) in enumerate(paths):
-        if m == 0:
-            offset[degree_in, degree_out] = position
-    received = []
-    for degree_out in range(lmax_out + 1):
-        m_max = min(degree_out, lmax_in)  # no input reaches |m| beyond
-        messages = weights.new_zeros(len(flat_pair), 2 * m_max + 1, lmax_in + 1, channels)
-        for degree_in in range(lmax_in + 1):
-            m = min(degree_in, degree_out)
-            orders = torch.arange(-m, m + 1, device=pair.device).abs() + offset[degree_in, degree_out]
-            part = turned[degree_in][:, degree_in - m : degree_in + m + 1] * edge_weights.index_select(1, orders)
-            messages[:, m_max - m : m_max + m + 1, degree_in] = part
-        back = edge_rotations[degree_out][:, degree_out - m_max : degree_out + m_max + 1]  # (n_edges, 2m + 1, 2l + 1)
-        # One product turns the messages back and sums them over the neighbours.
-        back = back.reshape(n_receivers, n_neighbours * (2 * m_max + 1), 2 * degree_out + 1)
-        messages = messages.reshape(n_receivers, n_neighbours * (2 * m_max + 1), (lmax_in + 1) * channels)
-        received.append(torch.bmm(back.mT, messages).transpose(0, 1))
-    return received
