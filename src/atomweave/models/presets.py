@@ -1,0 +1,147 @@
+"""Configurations from presets or YAML files, changed by `key.path=value` overrides, and back to commented YAML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+
+from ..config import Config
+from ..errors import UsageError, did_you_mean
+
+PRESETS = Path(__file__).parent.parent / "presets"
+"""Every published configuration, one YAML file each."""
+
+C = TypeVar("C", bound=Config)
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets that come with Atomweave."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def read_config(name_or_path: str | Path, overrides: Sequence[str], schema: type[C]) -> C:
+    """Return a checked configuration.
+
+    Args:
+        name_or_path: a preset's name, or a YAML file (anything with a suffix or a folder in it).
+        overrides: "key.path=value" each; the value is read as YAML. Where an override changes the `kind` of a part,
+            the whole part is replaced, since the fields of one kind mean nothing to another.
+        schema: class of the result.
+
+    Raises:
+        UsageError: naming the path of the field and the nearest valid name.
+    """
+    tree, source = _read_yaml(name_or_path)
+    if overrides:
+        # Overrides act on the complete tree, so that a part that the file leaves to its default can be changed too.
+        complete = check(tree, schema, source).model_dump(mode="json")
+        tree, source = _override(complete, _parse_overrides(overrides)), "override"
+    return check(tree, schema, source)
+
+
+def check(tree: Any, schema: type[C], source: str) -> C:
+    """Return `tree` as a `schema`.
+
+    Raises:
+        UsageError: for the first thing that does not fit; `source` (a file, "override") opens the sentence.
+    """
+    try:
+        return schema.model_validate(tree)
+    except ValidationError as error:
+        raise UsageError(f"{source}: {explain(error)}") from None
+
+
+def explain(error: ValidationError) -> str:
+    """Return a sentence for the first of pydantic's findings: path, got, wanted, nearest valid name."""
+    finding = error.errors(include_url=False)[0]
+    context = finding.get("ctx", {})
+    path = [str(part) for part in finding["loc"]]
+    match finding["type"]:
+        case "unknown_field":
+            return f"{'.'.join([*path, str(context['name'])])}: there is no such field; {context['hint']}"
+        case "model_kind":
+            return f"{'.'.join([*path, 'kind'])}: there is no model {context['kind']!r}; {context['hint']}"
+        case "union_tag_invalid":
+            known = re.findall(r"'([^']*)'", context["expected_tags"])
+            name = str(context["tag"])
+            return f"{'.'.join([*path, 'kind'])}: there is no {name!r}; {did_you_mean(name, known)}"
+        case "literal_error":
+            known = re.findall(r"'([^']*)'", context["expected"])
+            name = str(finding["input"])
+            return f"{'.'.join(path)}: got {name!r}; {did_you_mean(name, known)}"
+        case "missing":
+            return f"{'.'.join(path)}: is missing."
+        case _:
+            message = finding["msg"][0].lower() + finding["msg"][1:]
+            place = f"{'.'.join(path)}: " if path else ""
+            return f"{place}got {finding['input']!r}, but {message}."
+
+
+def to_yaml(config: Config) -> str:
+    """Return the configuration as YAML, every field with its description; reading it back gives an equal one."""
+    return "\n".join(_lines(config, indent=0)) + "\n"
+
+
+def _lines(config: BaseModel, indent: int) -> Iterator[str]:
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        comment = f"  # {field.description}" if field.description else ""
+        if isinstance(value, BaseModel):
+            yield f"{'  ' * indent}{name}:{comment}"
+            yield from _lines(value, indent + 1)
+        else:
+            plain = config.model_dump(mode="json", include={name})[name]
+            text = yaml.safe_dump(plain, default_flow_style=True, width=10_000, allow_unicode=True)
+            scalar = text.removesuffix("...\n").strip()  # PyYAML ends a lone scalar with an end-of-document mark
+            yield f"{'  ' * indent}{name}: {scalar}{comment}"
+
+
+def _read_yaml(name_or_path: str | Path) -> tuple[Any, str]:
+    path = Path(name_or_path)
+    if not path.suffix and len(path.parts) == 1:
+        if path.name not in preset_names():
+            hint = did_you_mean(path.name, preset_names())
+            raise UsageError(f"there is no preset {path.name!r}; {hint} A file of your own is named with its .yaml.")
+        path = PRESETS / f"{path.name}.yaml"
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such file; wanted a YAML file or a preset: {', '.join(preset_names())}.")
+    try:
+        tree = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{path}: is not readable as YAML ({_one_line(error)}).") from None
+    if not isinstance(tree, dict):
+        raise UsageError(f"{path}: got a list, wanted fields such as `model:` and `training:`.")
+    return tree, str(name_or_path)
+
+
+def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    for override in overrides:
+        key, equals, _ = override.partition("=")
+        if not equals or not all(key.split(".")):
+            raise UsageError(f"override {override!r}: wanted key.path=value, e.g. training.learning_rate=1e-3.")
+    try:
+        tree = OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides)), resolve=False)
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise UsageError(f"overrides {' '.join(overrides)}: cannot be read ({_one_line(error)}).") from None
+    assert isinstance(tree, dict)
+    return {str(key): value for key, value in tree.items()}
+
+
+def _override(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(tree)
+    for key, value in changes.items():
+        old = merged.get(key)
+        same_kind = isinstance(old, dict) and isinstance(value, dict) and value.get("kind", old.get("kind")) == old.get("kind")
+        merged[key] = _override(old, value) if same_kind else value
+    return merged
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
