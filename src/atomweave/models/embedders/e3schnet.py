@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ...geometry.edges import Pairs, PrefixRows
 from ...geometry.harmonics import coupling, degree_slice, spherical_harmonics
@@ -73,7 +74,7 @@ class E3SchNet(nn.Module):
         cutoff = cosine_cutoff(distances, self.config.cutoff) * exists
         harmonics = spherical_harmonics(vectors, self.lmax)
 
-        features = [self.linear_in([self.embedding])[0][species[rows.molecule, rows.atom]][None]]
+        features = [functional.embedding(species[rows.molecule, rows.atom], self.linear_in([self.embedding])[0])[None]]
         for index, layer in enumerate(self.layers):
             wanted = self.lmax if lmax is None or index < len(self.layers) - 1 else lmax
             features = layer(features, radial, cutoff, harmonics, rows, wanted)
@@ -120,41 +121,55 @@ class Interaction(nn.Module):
             rows: the fragments.
             lmax: highest degree wanted.
         """
-        filters = self.filter_out(shifted_softplus(self.filter_hidden(radial))) * cutoff[..., None]
-        filters = filters.unflatten(-1, (len(self.paths), self.n_filters)).permute(0, 4, 3, 1, 2)
+        live = [
+            position for position, (a, b, out) in enumerate(self.paths) if out <= lmax and (a + b + out) % 2 == 0
+        ]
+        filters = self._filters(live, radial, cutoff)
         gathered: list[list[Tensor]] = [[] for _ in range(lmax + 1)]
         for degree_in, sent in enumerate(self.linear_filter(features)):
-            live = [
-                (position, b, out)
-                for position, (a, b, out) in enumerate(self.paths)
-                if a == degree_in and out <= lmax and (a + b + out) % 2 == 0
-            ]
-            received = self._receive(degree_in, live, sent, filters, harmonics, rows)
-            for (_, _, out), part in zip(live, received.split([2 * out + 1 for *_, out in live]), strict=True):
+            here = [(column, self.paths[p]) for column, p in enumerate(live) if self.paths[p][0] == degree_in]
+            received = self._receive(here, sent, filters, harmonics, rows)
+            sizes = [2 * out + 1 for _, (_, _, out) in here]
+            for (_, (_, _, out)), part in zip(here, received.split(sizes), strict=True):
                 gathered[out].append(part)
         mixed = self.linear_mix([torch.cat(parts, dim=-1) for parts in gathered])
         mixed[0] = self.activation(mixed[0])
         out = self.linear_out(mixed)
         return [x + features[degree] if degree < len(features) else x for degree, x in enumerate(out)]
 
+    def _filters(self, live: list[int], radial: Tensor, cutoff: Tensor) -> Tensor:
+        """Return (n_molecules, n_filters, n_live, n_atoms receiving, n_atoms sending), zero where there is no pair."""
+        hidden = shifted_softplus(self.filter_hidden(radial))
+        weight = self.filter_out.weight.unflatten(0, (len(self.paths), self.n_filters))[live].flatten(0, 1)
+        bias = self.filter_out.bias.unflatten(0, (len(self.paths), self.n_filters))[live].flatten()
+        n_molecules, n_atoms = cutoff.shape[:2]
+        # The pairs stand last, where the operators want them: the product is written that way round.
+        filters = torch.baddbmm(bias[:, None], weight.expand(n_molecules, -1, -1), hidden.flatten(1, 2).mT)
+        filters = filters.unflatten(1, (len(live), self.n_filters)) * cutoff.flatten(1)[:, None, None]
+        return filters.transpose(1, 2).unflatten(-1, (n_atoms, n_atoms))
+
     def _receive(
         self,
-        degree_in: int,
-        live: list[tuple[int, int, int]],
+        live: list[tuple[int, tuple[int, int, int]]],
         sent: Tensor,
         filters: Tensor,
         harmonics: Tensor,
         rows: PrefixRows,
     ) -> Tensor:
-        """Sum over the neighbours in each prefix; (components of all live paths, n_rows, n_filters)."""
+        """Sum over the neighbours in each prefix, for the (column of `filters`, path) pairs of one degree in.
+
+        Returns:
+            (components of all these paths, n_rows, n_filters).
+        """
         n_molecules, n_decisions, n_atoms = rows.row.shape
-        blocks, position_of = [], []
-        for position, b, out in live:
+        degree_in = live[0][1][0]
+        blocks = []
+        for column, (_, b, out) in live:
             couple = coupling(degree_in, b, out).to(harmonics)
-            blocks.append(torch.einsum("bijy,xyo->biojx", harmonics[..., degree_slice(b)], couple))
-            position_of += [position] * (2 * out + 1)
-        basis = torch.cat(blocks, dim=2)  # (n_molecules, receiving, components out, sending, components in)
-        operator = filters[:, :, position_of].transpose(2, 3)[..., None] * basis[:, None]
+            basis = torch.einsum("bijy,xyo->biojx", harmonics[..., degree_slice(b)], couple)
+            blocks.append(filters[:, :, column, :, None, :, None] * basis[:, None])
+        # (n_molecules, n_filters, receiving, components out, sending, components in)
+        operator = torch.cat(blocks, dim=3)
         sources = sent.new_zeros(2 * degree_in + 1, n_molecules * n_decisions * n_atoms, self.n_filters)
         place = (rows.molecule * n_decisions + rows.decision) * n_atoms + rows.atom
         sources = sources.index_copy(1, place, sent).unflatten(1, (n_molecules, n_decisions, n_atoms))

@@ -19,6 +19,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ...geometry.edges import FragmentEdges, Pairs, PrefixRows, edges_into
 from ...geometry.harmonics import degree_slice, spherical_harmonics
@@ -92,13 +93,11 @@ class NequIP(nn.Module):
         if last == 0 and at is not None:
             chosen = rows.row[wanted]
             features = [x.index_select(1, chosen) for x in features]
-        if last > 0:
-            rotations = edge_rotations(pairs.vectors, max(self.lmax, self.config.lmax))
         for index, layer in enumerate(self.layers[1:], start=1):
             molecule, decision, atom = wanted if index == last else everywhere
             edges = edges_into(rows, pairs, molecule, decision, atom)
             receivers = rows.row[molecule, decision, atom]
-            features = layer(features, radial, rotations, edges, receivers, row_species[receivers])
+            features = layer(features, radial, pairs.vectors, edges, receivers, row_species[receivers])
         n_degrees = self.lmax + 1 if lmax is None else lmax + 1
         return [x * self.config.degree_damping**degree for degree, x in enumerate(features[:n_degrees])]
 
@@ -133,7 +132,7 @@ class NequIPLayer(nn.Module):
         self, embedding: Tensor, radial: Tensor, pairs: Pairs, species: Tensor, rows: PrefixRows, row_species: Tensor
     ) -> Features:
         """First layer: embed every row from `embedding` (n_species, channels) of the atoms around it."""
-        sent = self.linear_up([embedding])[0][species[pairs.molecule, pairs.sender]]  # (n_pairs, channels)
+        sent = functional.embedding(species[pairs.molecule, pairs.sender], self.linear_up([embedding])[0])
         weights = self.radial_network(radial).unflatten(-1, (self.lmax_out + 1, self.channels)) * sent[:, None]
         harmonics = spherical_harmonics(pairs.vectors, self.lmax_out)
         n_molecules, n_atoms = species.shape
@@ -149,14 +148,14 @@ class NequIPLayer(nn.Module):
             summed = prefix_sums(dense.unflatten(1, (n_molecules, n_atoms, n_atoms)), rows.prefix)
             received.append(summed.flatten(1, 3).index_select(1, source))
         mixed = self.linear_down([x * self.neighbour_scale for x in received])
-        mixed[0] = mixed[0] + self.skip.lookup(embedding)[row_species]
+        mixed[0] = mixed[0] + functional.embedding(row_species, self.skip.lookup(embedding))
         return self._gate_and_map(mixed)
 
     def forward(
         self,
         features: Features,
         radial: Tensor,
-        rotations: list[Tensor],
+        vectors: Tensor,
         edges: FragmentEdges,
         receivers: Tensor,
         receiver_species: Tensor,
@@ -165,7 +164,7 @@ class NequIPLayer(nn.Module):
         sent = torch.cat(self.linear_up(features)).transpose(0, 1).contiguous()  # (n_rows, components, channels)
         used, pair = edges.pair.unique(return_inverse=True)
         weights = self.radial_network(radial[used]).unflatten(-1, (self.n_paths, self.channels))
-        rotations = [rotation[used] for rotation in rotations[: max(self.lmax_in, self.lmax_out) + 1]]
+        rotations = edge_rotations(vectors[used], max(self.lmax_in, self.lmax_out))
         received = convolve(sent, weights, rotations, replace(edges, pair=pair), self.lmax_out)
         mixed = self.linear_down([x * self.neighbour_scale for x in received])
         own = [x.index_select(1, receivers) for x in features]

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ...geometry.harmonics import spherical_harmonics
 from ...geometry.radial import bessel_basis
@@ -68,11 +69,11 @@ class ContinuousHead(nn.Module):
 
     def radial_parameters(self, features: Features, species: Tensor) -> Tensor:
         """Return (n_rows, n_parameters) of the density of the bond length."""
-        return self.radial_network(features[0][0] * self.embedding[species][:, : self.channels])
+        return self.radial_network(features[0][0] * functional.embedding(species, self.embedding)[:, : self.channels])
 
     def coefficients(self, features: Features, species: Tensor, distances: Tensor) -> Tensor:
         """Return (n_rows, channels, n_harmonics) at `distances` (n_rows,)."""
-        conditions = self.embedding[species][:, self.channels :].split(self.channels, dim=-1)
+        conditions = functional.embedding(species, self.embedding)[:, self.channels :].split(self.channels, dim=-1)
         basis = bessel_basis(distances, self.config.n_radial, 1.5 * self.config.maximum)
         gates = self.radius_network(basis).split(self.channels, dim=-1)
         terms = [x * condition * gate for x, condition, gate in zip(features, conditions, gates, strict=True)]

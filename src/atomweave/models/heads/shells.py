@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ...geometry.harmonics import spherical_harmonics
 from ...geometry.rotations import edge_rotations
@@ -59,7 +60,7 @@ class ShellHead(nn.Module):
 
     def coefficients(self, features: Features, species: Tensor) -> Tensor:
         """Return (n_rows, n_radii, channels, n_harmonics) of focus features and target species (n_rows,)."""
-        conditions = self.embedding[species].split(self.channels, dim=-1)
+        conditions = functional.embedding(species, self.embedding).split(self.channels, dim=-1)
         series = self.linear([x * condition for x, condition in zip(features, conditions, strict=True)])
         stacked = torch.cat(series).permute(1, 2, 0)  # (n_rows, channels * n_radii, n_harmonics)
         return stacked.unflatten(1, (self.config.angular.channels, self.config.n_radii)).transpose(1, 2)
