@@ -14,6 +14,7 @@ DATA := data/qm9.safetensors
 PRESET ?= symphony-small
 WEIGHTS ?= symphony-qm9
 OUT ?= runs/next
+TRAIN_OPTIONS ?=
 GPU_BUNDLE := gpu-bundle/qm9.safetensors
 
 .PHONY: sample test test-long lint bench figures qm9 train-next gpu-bundle gpu-check clean
@@ -44,9 +45,9 @@ qm9: $(DATA)
 $(DATA): | .venv/installed-to-develop
 	$(BIN)/atomweave data qm9 -o $@
 
-# Starts from the weights that ship; run it again and it resumes where it stopped.
+# Starts from the weights that ship; run it again and it resumes where it stopped (exit status 5: steps are left).
 train-next: .venv/installed-to-develop $(DATA)
-	$(BIN)/atomweave train $(PRESET) --data $(DATA) --out $(OUT) --init-from $(WEIGHTS)
+	$(BIN)/atomweave train $(PRESET) --data $(DATA) --out $(OUT) --init-from $(WEIGHTS) $(TRAIN_OPTIONS)
 
 gpu-bundle: $(GPU_BUNDLE)
 

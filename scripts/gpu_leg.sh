@@ -7,6 +7,4 @@ python=${PYTHON:-python3}
 site=$(mktemp -d)
 trap 'rm -rf "$site"' EXIT
 "$python" -m pip install --quiet --no-index --find-links gpu-bundle/wheels --target "$site" pydantic omegaconf typer rich
-# Step times swing when glibc gives large buffers back at every free (docs/architecture.md).
-export MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_TOP_PAD_=268435456
 PYTHONPATH="$site:src" "$python" -m atomweave train "$@" --data gpu-bundle/qm9.safetensors
