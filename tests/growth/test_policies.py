@@ -198,6 +198,17 @@ def test_every_admissible_pair_is_drawn_alike():
         assert chisquare([counts[i] for i in range(n)]).pvalue > P_VALUE, n
 
 
+@pytest.mark.parametrize(("decision", "n_offered"), [(0, 4), (1, 3), (2, 2)])
+def test_a_bias_of_a_few_percent_in_the_draws_would_show(decision, n_offered):
+    # Tetrafluoromethane from carbon offers every fluorine that is left; told apart by its place among them in storage.
+    molecule = MOLECULES["CF4"]
+    trajectories, _ = grow([molecule] * 20_000, seed=11, start="C")
+    bonds = torch.tensor(np.delete(molecule.positions, 1, 0) - molecule.positions[1], dtype=torch.float32)
+    fluorine = torch.cdist(trajectories.positions[:, 1:], bonds).argmin(2)  # growth order -> storage order
+    rank = (fluorine[:, decision:] < fluorine[:, decision, None]).sum(1)
+    assert chisquare(rank.bincount(minlength=n_offered).numpy()).pvalue > P_VALUE
+
+
 @pytest.mark.parametrize(
     ("formula", "options", "starts"),
     [
