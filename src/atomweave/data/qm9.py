@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import InputError, MissingDependencyError
 from ..species import NUMBERS
-from .columns import TextColumn
+from ..columns import TextColumn
 from .store import MoleculeStore
 
 N_MOLECULES = 130_831

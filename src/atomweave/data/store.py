@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import InputError, did_you_mean
 from ..molecule import Molecule
 from ..species import SYMBOLS
-from .columns import Column, TextColumn, check_offsets, column_of, is_missing
+from ..columns import Column, TextColumn, check_offsets, column_of, is_missing
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import InputError, RefusedFileError
 from ..files import write_atomic
-from .columns import TextColumn
+from ..columns import TextColumn
 from .store import MoleculeStore
 
 KIND = "molecule store"

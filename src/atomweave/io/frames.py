@@ -1,0 +1,91 @@
+"""What a reader yields for each frame of a file: a molecule, or why there is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..molecule import Molecule
+from ..species import NUMBERS, SYMBOLS
+
+Progress = Callable[[float], None]
+"""Called now and then with the share of the file that has been read, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A frame that holds no usable molecule; the frames after it are still read."""
+
+    file: str
+    frame: int | None  # counted from 0; None where the file as a whole cannot be read
+    reason: str  # a clause with the place (line, atom), what was found and what was wanted
+
+    @property
+    def sentence(self) -> str:
+        """The refusal as users read it: file, frame and reason."""
+        place = self.file if self.frame is None else f"{self.file}, frame {self.frame}"
+        return f"{place}: {self.reason}."
+
+    @property
+    def kind(self) -> str:
+        """The reason without its numbers and quotations, by which refusals are counted."""
+        return re.sub(r"'(?:[^'\\]|\\.)*'|\"[^\"]*\"|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?|\([A-Z][a-z]?\)", "…", self.reason)
+
+
+def checked(path: Path, frame: int, numbers: Any, positions: Any, properties: Mapping[str, Any]) -> Molecule | Refusal:
+    """Return the molecule, or a refusal with what `Molecule` says against it."""
+    try:
+        return Molecule(numbers, positions, properties)
+    except InputError as error:
+        return Refusal(str(path), frame, str(error).rstrip("."))
+
+
+def atomic_number(label: str) -> int:
+    """Return the atomic number of a symbol in any case ("CL"), or of digits ("17").
+
+    Raises:
+        ValueError: if there is no such element.
+    """
+    number = NUMBERS.get(label) or NUMBERS.get(label.capitalize())
+    if number is None and label.isascii() and label.isdigit() and 0 < int(label) < len(SYMBOLS):
+        number = int(label)
+    if number is None:
+        raise ValueError(f"unknown element {shown(label)}, wanted a symbol such as C, or an atomic number from 1 to 118")
+    return number
+
+
+def coordinates(fields: Sequence[str]) -> list[float]:
+    """Return three numbers; the exponents of Fortran (1.0D-3) and Mathematica (1.0*^-3, in QM9's own files) are read too.
+
+    Raises:
+        ValueError: if these are not three numbers.
+    """
+    wanted = f"got {shown(' '.join(fields))} where three coordinates were wanted"
+    if len(fields) != 3 or any("_" in entry for entry in fields):  # Python would read 1_0 as ten
+        raise ValueError(wanted)
+    try:
+        return [float(entry) for entry in fields]
+    except ValueError:
+        pass
+    try:
+        return [float(re.sub(r"\*\^|[dD](?=[-+]?\d)", "e", entry)) for entry in fields]
+    except ValueError:
+        raise ValueError(wanted) from None
+
+
+def shown(text: str) -> str:
+    """Return what was found in a file in quotes, printable and short enough for a sentence."""
+    return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def plain(value: Any) -> Any:
+    """Return numpy scalars and arrays of one number as Python's own numbers, anything else as it is."""
+    if isinstance(value, (np.ndarray, np.generic)) and value.size == 1:
+        return value.item()
+    return value

@@ -1,0 +1,77 @@
+"""The npz layout of EDM (Hoogeboom et al., 2022): padded arrays `num_atoms`, `charges`, `positions`, and one value a
+molecule under any other name. `charges` are atomic numbers. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..columns import TextColumn, column_of, is_missing
+from ..files import write_atomic
+from ..molecule import Molecule
+from .frames import Progress, Refusal, checked
+
+REQUIRED = ("num_atoms", "charges", "positions")
+
+
+def read_npz(path: Path, progress: Progress | None = None) -> Iterator[Molecule | Refusal]:
+    """Yield the molecules of an EDM file."""
+    try:
+        arrays = _load(path)
+    except (ValueError, KeyError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        yield Refusal(str(path), None, f"not an npz file of EDM's layout: {str(error).rstrip('.')}")
+        return
+    n_atoms, charges, positions = (arrays.pop(name) for name in REQUIRED)
+    for frame, n in enumerate(n_atoms.tolist()):
+        if not 0 <= n <= charges.shape[1]:
+            yield Refusal(str(path), frame, f"num_atoms is {n}, wanted 0 to {charges.shape[1]}, the width of the arrays")
+        elif charges[frame, n:].any():
+            yield Refusal(str(path), frame, f"truncated: num_atoms is {n}, but there are elements beyond")
+        else:
+            values = {name: array[frame] if array.ndim > 1 else array[frame].item() for name, array in arrays.items()}
+            properties = {name: value for name, value in values.items() if not is_missing(value)}
+            yield checked(path, frame, charges[frame, :n], positions[frame, :n], properties)
+        if progress and frame % 1024 == 0:
+            progress(frame / len(n_atoms))
+    if len(n_atoms) == 0:
+        yield Refusal(str(path), None, "the file holds no frames")
+
+
+def write_npz(path: Path, molecules: Iterable[Molecule]) -> None:
+    """Write EDM's layout; a property that some molecules lack is NaN or empty there."""
+    molecules = list(molecules)
+    n_atoms = np.array([len(molecule) for molecule in molecules], np.int64)
+    charges = np.zeros((len(molecules), n_atoms.max()), np.int64)
+    positions = np.zeros((*charges.shape, 3))
+    for row, molecule in enumerate(molecules):
+        charges[row, : len(molecule)] = molecule.numbers
+        positions[row, : len(molecule)] = molecule.positions
+    arrays: dict[str, Any] = {"num_atoms": n_atoms, "charges": charges, "positions": positions}
+    for name in dict.fromkeys(name for molecule in molecules for name in molecule.properties):
+        if name not in arrays:
+            column = column_of([molecule.properties.get(name) for molecule in molecules])
+            arrays[name] = np.array(list(column), np.str_) if isinstance(column, TextColumn) else column
+    with write_atomic(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as archive:
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("a single array, wanted an archive of named arrays")
+        absent = [name for name in REQUIRED if name not in archive.files]
+        if absent:
+            raise ValueError(f"it holds no {' and no '.join(absent)}")
+        arrays = {name: archive[name] for name in archive.files}
+    n_atoms, charges, positions = (arrays[name] for name in REQUIRED)
+    whole = n_atoms.dtype.kind in "iu" and charges.dtype.kind in "iu"
+    if not whole or n_atoms.ndim != 1 or charges.ndim != 2 or len(charges) != len(n_atoms):
+        raise ValueError("num_atoms and charges are not whole numbers of shape (n,) and (n, width)")
+    if positions.shape != (*charges.shape, 3) or positions.dtype.kind != "f":
+        raise ValueError(f"positions are {positions.dtype} {positions.shape}, wanted numbers {(*charges.shape, 3)}")
+    return {name: a for name, a in arrays.items() if a.shape[:1] == n_atoms.shape and a.dtype.kind in "biufU"}

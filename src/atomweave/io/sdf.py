@@ -1,0 +1,137 @@
+"""SDF (V2000 and V3000): positions and elements are read, bonds never; data items become properties.
+
+Bonds in published files are wrong often enough (MoleculeNet's QM9 among them) that this reader does not look at them:
+`chemistry.bonds` finds them from the geometry. Layout: BIOVIA, CTfile formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..molecule import Molecule
+from .frames import Progress, Refusal, atomic_number, checked, coordinates, shown
+from .lines import Lines, open_text
+from .sdvalues import parse_value
+
+END_OF_RECORD = "$$$$"
+LONGEST_RECORD = 2_000_000
+"""Lines; a file without any end of record is refused instead of filling the memory."""
+
+
+def read_sdf(path: Path, progress: Progress | None = None) -> Iterator[Molecule | Refusal]:
+    """Yield the records of an SDF or MOL file."""
+    with open_text(path) as file:
+        lines = Lines(file, progress)
+        frame = 0
+        while (record := _record(lines)) is not None:
+            first, content = record
+            try:
+                numbers, positions, properties = _parse(content, first)
+            except ValueError as error:
+                yield Refusal(str(path), frame, str(error))
+            else:
+                yield checked(path, frame, numbers, positions, properties)
+            frame += 1
+        if frame == 0:
+            yield Refusal(str(path), None, "the file holds no frames")
+
+
+def _record(lines: Lines) -> tuple[int, list[str]] | None:
+    """Return the number of a record's first line and its lines; None when only blank lines are left."""
+    first, content = lines.number + 1, []
+    while (line := lines.take()) is not None and not line.startswith(END_OF_RECORD):
+        if len(content) < LONGEST_RECORD:
+            content.append(line)
+    if line is None and not any(entry.strip() for entry in content):
+        return None
+    return first, content
+
+
+def _parse(lines: list[str], first: int) -> tuple[list[int], list[list[float]], dict[str, Any]]:
+    if len(lines) < 4:
+        raise ValueError(f"truncated: the record at line {first} has {len(lines)} lines, wanted a header of 4")
+    counts = lines[3]
+    end = next((i for i, line in enumerate(lines) if line.split() == ["M", "END"]), None)
+    if end is None:
+        raise ValueError(f"truncated: the record at line {first} has no line 'M  END'")
+    if "V3000" in counts:
+        numbers, positions = _atoms_v3000(lines[4:end], first + 4)
+    else:
+        numbers, positions = _atoms_v2000(lines[3:end], first + 3)
+    if lines[1][20:22] == "2D" and len(numbers) > 1 and not any(z for _, _, z in positions):
+        raise ValueError("a drawing in 2D, wanted positions in space")
+    properties = _data_items(lines[end + 1 :])
+    title = lines[0].strip()
+    return numbers, positions, ({"title": title} if title else {}) | properties
+
+
+def _atoms_v2000(lines: list[str], first: int) -> tuple[list[int], list[list[float]]]:
+    try:
+        n_atoms = int(lines[0][:3])
+    except ValueError:
+        raise ValueError(f"line {first}: got {shown(lines[0])} where a counts line was wanted") from None
+    if len(lines) - 1 < n_atoms:
+        raise ValueError(f"truncated: line {first} announces {n_atoms} atoms, {len(lines) - 1} lines follow")
+    numbers, positions = [], []
+    for atom, line in enumerate(lines[1 : n_atoms + 1]):
+        try:
+            try:  # the columns are fixed, and may touch each other
+                symbol, position = line[31:34].strip(), coordinates([line[:10], line[10:20], line[20:30]])
+                number = atomic_number(symbol)
+            except ValueError:  # some programs only separate them by blanks
+                fields = line.split()
+                position, number = coordinates(fields[:3]), atomic_number(fields[3] if len(fields) > 3 else "")
+        except ValueError as error:
+            raise ValueError(f"line {first + 1 + atom}, atom {atom}: {error}") from None
+        numbers.append(number)
+        positions.append(position)
+    return numbers, positions
+
+
+def _atoms_v3000(lines: list[str], first: int) -> tuple[list[int], list[list[float]]]:
+    numbers: list[int] = []
+    positions: list[list[float]] = []
+    announced, inside, ended, carried = None, False, False, ""
+    for place, line in enumerate(lines, first):
+        if not line.startswith("M  V30 "):
+            continue
+        text = carried + line[7:]
+        carried = text[:-1] if text.endswith("-") else ""
+        if carried:
+            continue
+        fields = text.split()
+        if fields[:1] == ["COUNTS"] and len(fields) > 1 and fields[1].isdigit():
+            announced = int(fields[1])
+        elif fields[:2] in (["BEGIN", "ATOM"], ["END", "ATOM"]):
+            inside, ended = fields[0] == "BEGIN", ended or fields[0] == "END"
+        elif inside:
+            try:
+                if len(fields) < 5:
+                    raise ValueError(f"got {shown(text)} where index, element and position were wanted")
+                numbers.append(atomic_number(fields[1]))
+                positions.append(coordinates(fields[2:5]))
+            except ValueError as error:
+                raise ValueError(f"line {place}, atom {len(numbers)}: {error}") from None
+    if announced is None:
+        raise ValueError(f"the record at line {first - 4} is V3000 but has no line COUNTS")
+    if not ended and announced or announced != len(numbers):
+        raise ValueError(f"truncated: COUNTS announces {announced} atoms, {len(numbers)} follow")
+    return numbers, positions
+
+
+def _data_items(lines: list[str]) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    name, value = None, []
+    for line in [*lines, ""]:
+        if name is None:
+            if line.startswith(">") and "<" in line:
+                name, value = line[line.index("<") + 1 :].rpartition(">")[0], []
+        elif line.strip():
+            value.append(line)
+        else:
+            if name:
+                properties[name] = parse_value("\n".join(value))
+            name = None
+    return properties
