@@ -1,6 +1,6 @@
 """Errors a user can meet. Each message says what, where, got, wanted, and the next step.
 
-The command line turns the class into an exit status: 2 usage, 3 bad input, 4 refused file.
+The command line turns the class into an exit status: 2 usage, 3 bad input, 4 refused file, 5 incomplete.
 """
 
 import difflib
@@ -29,6 +29,12 @@ class RefusedFileError(AtomweaveError):
     """A store, checkpoint or weights file that is damaged, of another kind, or not to be trusted."""
 
     exit_status = 4
+
+
+class IncompleteError(AtomweaveError):
+    """Work that could not be brought to its end; what was done so far is kept."""
+
+    exit_status = 5
 
 
 class MissingDependencyError(AtomweaveError):

@@ -18,6 +18,9 @@ from ..errors import UsageError, did_you_mean
 PRESETS = Path(__file__).parent.parent / "presets"
 """Every published configuration, one YAML file each."""
 
+TAGS = ("kind", "radius")
+"""Fields whose value decides which other fields a part has."""
+
 C = TypeVar("C", bound=Config)
 
 
@@ -31,8 +34,8 @@ def read_config(name_or_path: str | Path, overrides: Sequence[str], schema: type
 
     Args:
         name_or_path: a preset's name, or a YAML file (anything with a suffix or a folder in it).
-        overrides: "key.path=value" each; the value is read as YAML. Where an override changes the `kind` of a part,
-            the whole part is replaced, since the fields of one kind mean nothing to another.
+        overrides: "key.path=value" each; the value is read as YAML. Where an override changes the `kind` of a part (or
+            another of `TAGS`), the whole part is replaced: the fields of one kind mean nothing to another.
         schema: class of the result.
 
     Raises:
@@ -55,14 +58,14 @@ def check(tree: Any, schema: type[C], source: str) -> C:
     try:
         return schema.model_validate(tree)
     except ValidationError as error:
-        raise UsageError(f"{source}: {explain(error)}") from None
+        raise UsageError(f"{source}: {explain(error, tree)}") from None
 
 
-def explain(error: ValidationError) -> str:
-    """Return a sentence for the first of pydantic's findings: path, got, wanted, nearest valid name."""
+def explain(error: ValidationError, tree: Any) -> str:
+    """Return a sentence for the first of pydantic's findings in `tree`: path, got, wanted, nearest valid name."""
     finding = error.errors(include_url=False)[0]
     context = finding.get("ctx", {})
-    path = [str(part) for part in finding["loc"]]
+    path = _path(finding["loc"], tree)
     match finding["type"]:
         case "unknown_field":
             return f"{'.'.join([*path, str(context['name'])])}: there is no such field; {context['hint']}"
@@ -71,7 +74,8 @@ def explain(error: ValidationError) -> str:
         case "union_tag_invalid":
             known = re.findall(r"'([^']*)'", context["expected_tags"])
             name = str(context["tag"])
-            return f"{'.'.join([*path, 'kind'])}: there is no {name!r}; {did_you_mean(name, known)}"
+            tag = context["discriminator"].strip("'")
+            return f"{'.'.join([*path, tag])}: there is no {name!r}; {did_you_mean(name, known)}"
         case "literal_error":
             known = re.findall(r"'([^']*)'", context["expected"])
             name = str(finding["input"])
@@ -87,6 +91,18 @@ def explain(error: ValidationError) -> str:
 def to_yaml(config: Config) -> str:
     """Return the configuration as YAML, every field with its description; reading it back gives an equal one."""
     return "\n".join(_lines(config, indent=0)) + "\n"
+
+
+def _path(places: Sequence[int | str], tree: Any) -> list[str]:
+    """Return the keys to a finding, without the names of kinds that pydantic puts between them."""
+    path = []
+    for place in places:
+        if isinstance(tree, dict) and place not in tree and place in [tree.get(tag) for tag in TAGS]:
+            continue
+        path.append(str(place))
+        if isinstance(tree, dict):
+            tree = tree.get(place)
+    return path
 
 
 def _lines(config: BaseModel, indent: int) -> Iterator[str]:
@@ -138,9 +154,14 @@ def _override(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(tree)
     for key, value in changes.items():
         old = merged.get(key)
-        same_kind = isinstance(old, dict) and isinstance(value, dict) and value.get("kind", old.get("kind")) == old.get("kind")
-        merged[key] = _override(old, value) if same_kind else value
+        merged[key] = _override(old, value) if _same_kind(old, value) else value
     return merged
+
+
+def _same_kind(old: Any, new: Any) -> bool:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return False
+    return all(new.get(tag, old.get(tag)) == old.get(tag) for tag in TAGS)
 
 
 def _one_line(error: Exception) -> str:

@@ -149,7 +149,7 @@ def ship_weights(
     try:
         new_card = Card.model_validate({**model.card.model_dump(), **card})
     except ValidationError as error:
-        raise UsageError(f"card: {explain(error)}") from None
+        raise UsageError(f"card: {explain(error, card)}") from None
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter.to(dtype)).all():
             raise RefusedFileError(f"{source}: tensor {name} does not fit into {dtype}; ship it in another type.")
@@ -184,21 +184,29 @@ def n_parameters(model: Model) -> int:
 
 
 def _config_of(path: Path, metadata: dict[str, str]) -> Config:
+    tree = _json_of(path, metadata, "model")
     try:
-        return TypeAdapter(ModelConfig).validate_python(json.loads(metadata["model"]))
+        return TypeAdapter(ModelConfig).validate_python(tree)
     except ValidationError as error:
-        raise RefusedFileError(f"{path}: its model configuration does not fit: {explain(error)}") from None
-    except (KeyError, ValueError) as error:
-        raise RefusedFileError(f"{path}: its model configuration cannot be read ({error}).") from None
+        raise RefusedFileError(f"{path}: its model configuration does not fit: {explain(error, tree)}") from None
 
 
 def _card_of(path: Path, metadata: dict[str, str]) -> Card:
+    tree = _json_of(path, metadata, "card")
     try:
-        return Card.model_validate(json.loads(metadata["card"]))
+        return Card.model_validate(tree)
     except ValidationError as error:
-        raise RefusedFileError(f"{path}: its card does not fit: {explain(error)}") from None
+        raise RefusedFileError(f"{path}: its card does not fit: {explain(error, tree)}") from None
+
+
+def _json_of(path: Path, metadata: dict[str, str], entry: str) -> dict[str, Any]:
+    try:
+        tree = json.loads(metadata[entry])
     except (KeyError, ValueError) as error:
-        raise RefusedFileError(f"{path}: its card cannot be read ({error}).") from None
+        raise RefusedFileError(f"{path}: its metadata entry {entry!r} cannot be read ({error}).") from None
+    if not isinstance(tree, dict):
+        raise RefusedFileError(f"{path}: its metadata entry {entry!r} is no JSON object.")
+    return tree
 
 
 def _shape(tensor: Tensor) -> str:

@@ -1,0 +1,79 @@
+"""`atomweave train`: teach a model from a store; run the same command again to resume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..models.base import Model
+
+INCOMPLETE = 5
+
+app = typer.Typer()
+
+
+@app.command()
+def train(
+    preset: Annotated[str, typer.Argument(help="A preset (symphony, symphony-small) or a YAML file of your own.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key.path=value ...", metavar="[KEY.PATH=VALUE]...")] = None,
+    data: Annotated[Path | None, typer.Option(help="Store made by `atomweave data`.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; where it holds one, that is resumed.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long, with exit status 5.")] = None,
+    init_from: Annotated[str | None, typer.Option(help="Begin with these weights: a shipped name or a file.")] = None,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Print the configuration as YAML and stop.")] = False,
+) -> None:
+    """Teach a model. Ctrl-C and SIGTERM write a checkpoint first; exit status 5 says that steps are left."""
+    from ..errors import UsageError
+    from ..training.memory import keep_freed_memory
+
+    keep_freed_memory()  # before torch allocates anything
+    from ..models.presets import to_yaml
+    from ..training.config import load_config
+
+    config = load_config(preset, overrides or [])
+    if print_config:
+        typer.echo(to_yaml(config), nl=False)
+        return
+    if data is None or out is None:
+        missing = "--data" if data is None else "--out"
+        raise UsageError(f"{missing} is missing: atomweave train {preset} --data qm9.safetensors --out runs/a.")
+
+    from ..data.store import MoleculeStore
+    from ..training.loop import train as run
+
+    outcome = run(
+        config,
+        MoleculeStore.open(data),
+        out,
+        sampler=judge_samples if config.training.samples_every is not None else None,
+        max_minutes=max_minutes,
+        init_from=init_from,
+        data_name=data.name,
+    )
+    best = "" if outcome.best is None else f" The best weights, of step {outcome.best['step']}, are in {out}/best.safetensors."
+    typer.echo(f"Step {outcome.step} of {config.training.n_steps}: {outcome.reason}.{best}", err=True)
+    if not outcome.finished:
+        typer.echo("Run the same command again to go on.", err=True)
+        raise typer.Exit(INCOMPLETE)
+
+
+def judge_samples(model: Model, n_molecules: int, seed: int) -> dict[str, float]:
+    """Grow molecules and return the shares, of all attempts, that finished, are valid, strict, valid and unique."""
+    import torch
+
+    from ..chemistry.bonds import perceive_many
+    from ..growth.grower import grow
+
+    attempts = grow(model, n_molecules, seed=seed, threads=torch.get_num_threads()).attempts
+    finished = [attempt.molecule for attempt in attempts if attempt.finished]
+    valid = [perception for perception in perceive_many(finished) if perception.valid]
+    counts = {
+        "finished": len(finished),
+        "valid": len(valid),
+        "strict": sum(perception.strict for perception in valid),
+        "unique": len({perception.smiles for perception in valid}),
+    }
+    return {name: count / n_molecules for name, count in counts.items()}
