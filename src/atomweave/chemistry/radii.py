@@ -1,0 +1,77 @@
+"""Which atoms are bonded: the covalent radii that decide the published xyz2mol figures, and the rule that uses them.
+
+The radii are those of RDKit's periodic table up to release 2023.3, in substance the Blue Obelisk Data Repository's
+single-bond radii with which the Cambridge Structural Database perceives bonds (bonded if the distance is below the sum
+of the radii plus a tolerance). Later releases carry Cordero et al.'s radii (Dalton Trans. 2008, 2832; H 0.31, C 0.76),
+with which the same rule draws spurious bonds across strained rings: QM9 then is 94.7 % valid instead of 99.99 %.
+All 119 values were compared with `GetPeriodicTable().GetRcovalent` of RDKit 2023.03.3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CONNECTIVITY_FACTOR = 1.3
+"""Two atoms are bonded if they are at most this many times the sum of their radii apart (`covFactor` of RDKit)."""
+
+# fmt: off
+COVALENT_RADII = np.array(
+    [
+        0.00,  # no element
+        0.23, 0.93,  # H He
+        0.68, 0.35, 0.83, 0.68, 0.68, 0.68, 0.64, 1.12,  # Li to Ne
+        0.97, 1.10, 1.35, 1.20, 0.75, 1.02, 0.99, 1.57,  # Na to Ar
+        1.33, 0.99, 1.44, 1.47, 1.33, 1.35, 1.35, 1.34, 1.33, 1.50, 1.52, 1.45, 1.22, 1.17, 1.21, 1.22, 1.21, 1.91,  # K to Kr
+        1.47, 1.12, 1.78, 1.56, 1.48, 1.47, 1.35, 1.40, 1.45, 1.50, 1.59, 1.69, 1.63, 1.46, 1.46, 1.47, 1.40, 1.98,  # Rb to Xe
+        1.67, 1.34, 1.87, 1.83, 1.82, 1.81, 1.80, 1.80, 1.99, 1.79, 1.76, 1.75, 1.74, 1.73, 1.72, 1.94, 1.72,  # Cs to Lu
+        1.57, 1.43, 1.37, 1.35, 1.37, 1.32, 1.50, 1.50, 1.70, 1.55, 1.54, 1.54, 1.68, 1.70, 2.40,  # Hf to Rn
+        2.00, 1.90, 1.88, 1.79, 1.61, 1.58, 1.55, 1.53, 1.51, 1.50, 1.50, 1.50, 1.50, 1.50, 1.50, 1.50, 1.50,  # Fr to Lr
+        1.57, 1.49, 1.43, 1.41, 1.34, 1.29, 1.28, 1.21, 1.22, 1.36, 1.43, 1.62, 1.75, 1.65, 1.57,  # Rf to Og
+    ]
+)
+# fmt: on
+"""Covalent radius by atomic number, (119,) Å; index 0 stands for no element and bonds to nothing."""
+
+
+def bonded_pairs(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return the bonded pairs of one molecule.
+
+    Args:
+        numbers: (n_atoms,) atomic numbers.
+        positions: (n_atoms, 3) Å.
+
+    Returns:
+        (n_bonds, 2) int64, first index smaller, in ascending order.
+    """
+    reach = CONNECTIVITY_FACTOR * COVALENT_RADII[numbers]
+    steps = positions[:, None] - positions
+    distances = np.sqrt(np.einsum("abi,abi->ab", steps, steps))
+    first, second = np.nonzero(distances <= reach[:, None] + reach)
+    once = first < second
+    return np.stack([first[once], second[once]], 1)
+
+
+def adjacency(numbers: Tensor, positions: Tensor) -> Tensor:
+    """Return which atoms are bonded, in padded batches and with torch alone.
+
+    Args:
+        numbers: (..., n_atoms) integers, 0 where padded.
+        positions: (..., n_atoms, 3) Å.
+
+    Returns:
+        (..., n_atoms, n_atoms) bool, symmetric, False on the diagonal and wherever padded.
+    """
+    import torch
+
+    radii = torch.as_tensor(COVALENT_RADII, dtype=positions.dtype, device=positions.device)
+    reach = CONNECTIVITY_FACTOR * radii[numbers.long()]
+    distances = (positions.unsqueeze(-2) - positions.unsqueeze(-3)).norm(dim=-1)
+    near = distances <= reach.unsqueeze(-1) + reach.unsqueeze(-2)
+    present = numbers > 0
+    itself = torch.eye(numbers.shape[-1], dtype=torch.bool, device=numbers.device)
+    return near & present.unsqueeze(-1) & present.unsqueeze(-2) & ~itself
