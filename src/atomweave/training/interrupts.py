@@ -38,7 +38,7 @@ class Interrupts:
         finally:
             self._at_once = False
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - Python's signature
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         again, self.asked = self.asked, True
         if again or self._at_once:
             raise KeyboardInterrupt

@@ -276,6 +276,7 @@ class _Run:
             text.append("validation " + "  ".join(f"{name} {value:.4f}" for name, value in losses.items()) + " nats")
         figures: dict[str, Figure] = {}
         if self._samples_due():
+            assert self.sampler is not None
             try:
                 with self.interrupts.at_once():
                     shares = self.sampler(self.average.model, settings.n_samples, settings.seed)

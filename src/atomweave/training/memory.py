@@ -1,5 +1,7 @@
-"""Keep freed memory in the process: glibc hands large buffers back to the system at every free, and the next step pays
-for the same pages again, one page fault each. On big activations that dominates the time of a step.
+"""Keep freed memory in the process.
+
+glibc hands large buffers back to the system at every free, and the next step pays for the same pages again, one page
+fault each. On big activations that dominates the time of a step.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..models.base import Model
 from .config import OptimizerConfig, TrainingConfig
 
 
@@ -71,16 +72,17 @@ class AveragedWeights:
         decay: of one step.
     """
 
-    def __init__(self, model: nn.Module, average: nn.Module, decay: float) -> None:
+    def __init__(self, model: Model, average: Model, decay: float) -> None:
         average.load_state_dict(model.state_dict())
         average.requires_grad_(False)
         average.eval()
         self.model = average
         self.decay = decay
-        self._pairs = (list(average.parameters()), [parameter.detach() for parameter in model.parameters()])
+        self._averages: list[Tensor] = list(average.parameters())
+        self._weights = [parameter.detach() for parameter in model.parameters()]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Move the average towards the weights after optimizer step `step` (0, 1, ...)."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(*self._pairs, 1 - decay)
+        torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
