@@ -76,7 +76,7 @@ class Interaction(nn.Module):
             l_in, l_edge, l_out = path
             if not natural(path) or l_out > self.lmax:
                 continue  # the filter is evaluated all the same, and its weights count; nothing reads the product
-            couple = o3.wigner_3j(l_in, l_edge, l_out).to(edge) * math.sqrt(2 * l_out + 1)
+            couple = o3.wigner_3j(l_in, l_edge, l_out, dtype=torch.float64).to(edge) * math.sqrt(2 * l_out + 1)
             product = torch.einsum("eui,ej,ijk->euk", reduced[l_in], edge[:, l_edge**2 : (l_edge + 1) ** 2], couple)
             messages[l_out].append(filters[:, index, :, None] * product)
         n_atoms = len(graph.species)

@@ -38,7 +38,15 @@ def to_edge_frame(vectors: Tensor, degree: int) -> Tensor:
     """Return (n_edges, 2l + 1, 2l + 1) Wigner matrices of rotations that lay the vectors along y."""
     x, y, z = vectors.unbind(-1)
     alpha, beta = torch.atan2(x, z), torch.atan2(torch.hypot(x, z), y)
-    return o3.Irrep(degree, (-1) ** degree).D_from_angles(alpha, beta, torch.zeros_like(alpha)).mT
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # e3nn makes its generators in the default dtype, with an error of 1e-8
+    try:
+        turn = o3.Irrep(degree, (-1) ** degree).D_from_angles(
+            alpha.double(), beta.double(), torch.zeros_like(alpha.double())
+        )
+    finally:
+        torch.set_default_dtype(default)
+    return turn.mT.to(vectors)
 
 
 def frame_product(x: Features, vectors: Tensor, weights: dict[tuple[int, int, int], Tensor], lmax: int) -> Features:
