@@ -21,7 +21,7 @@ class TextColumn(Sequence[str]):
 
     def __init__(self, utf8: np.ndarray, offsets: np.ndarray) -> None:
         if utf8.ndim != 1 or utf8.dtype != np.uint8:
-            raise InputError(f"text bytes have dtype {utf8.dtype} and shape {utf8.shape}, wanted uint8 in one dimension.")
+            raise InputError(f"text bytes are {utf8.dtype} of shape {utf8.shape}, wanted uint8 in one dimension.")
         check_offsets(offsets, len(utf8), "text offsets")
         self.utf8, self.offsets = utf8, offsets
 

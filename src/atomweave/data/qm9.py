@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..columns import TextColumn
 from ..errors import InputError, MissingDependencyError
 from ..species import NUMBERS
-from ..columns import TextColumn
 from .store import MoleculeStore
 
 N_MOLECULES = 130_831
@@ -59,7 +59,7 @@ def build_qm9(folder: str | Path | None = None) -> MoleculeStore:
     parts = [_read_part(folder / f"qm9_part{part}.csv") for part in (1, 2, 3)]
     numbers, positions, sizes, index = (np.concatenate([part[i] for part in parts]) for i in range(4))
     if len(index) != N_MOLECULES or index[-1] != LAST_INDEX or (np.diff(index) <= 0).any():
-        raise InputError(f"{folder}: {len(index)} molecules up to index {index[-1]}, wanted QM9's {N_MOLECULES} in order.")
+        raise InputError(f"{folder}: {len(index)} molecules, wanted QM9's {N_MOLECULES} in order of index.")
     values = np.concatenate([part[4] for part in parts])
     columns = {name: values[:, i] * PROPERTIES[name][1] for i, name in enumerate(PROPERTIES)}
     smiles = TextColumn.of(string for part in parts for string in part[5])
@@ -85,7 +85,7 @@ def _installed_folder() -> Path:
     # Only located, never imported: its __init__ needs pkg_resources, which setuptools has dropped.
     found = importlib.util.find_spec("qm9pack")
     if found is None or not found.submodule_search_locations:
-        raise MissingDependencyError('QM9 comes from the package qm9pack: install it with pip install "atomweave[qm9]".')
+        raise MissingDependencyError('QM9 comes from the package qm9pack: run pip install "atomweave[qm9]".')
     return Path(found.submodule_search_locations[0]) / "data"
 
 
@@ -96,13 +96,14 @@ def _read_part(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file)
         place = {name: i for i, name in enumerate(next(rows, []))}
-        wanted = ["Index", "N_atoms", "SMILES", "Elements", "XYZ_Ang", *(column for column, _, _ in PROPERTIES.values())]
+        wanted = ["Index", "N_atoms", "SMILES", "Elements", "XYZ_Ang", *(entry[0] for entry in PROPERTIES.values())]
         absent = [name for name in wanted if name not in place]
         if absent:
             raise InputError(f"{path}: no column {', '.join(absent)}; wanted the files of qm9pack 1.0.3.")
         places = [place[name] for name in wanted]
         try:
-            index, sizes, smiles, elements, coordinates, *values = zip(*([row[i] for i in places] for row in rows), strict=True)
+            kept = ([row[i] for i in places] for row in rows)
+            index, sizes, smiles, elements, coordinates, *values = zip(*kept, strict=True)
             size = np.array(sizes, np.int64)
             letters = "".join(elements).encode("ascii").translate(None, b"[]', ")  # QM9's symbols have one letter each
             numbers = _NUMBER_OF_LETTER[np.frombuffer(letters, np.uint8)]

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from ..columns import Column, TextColumn, check_offsets, column_of, is_missing
 from ..errors import InputError, did_you_mean
 from ..molecule import Molecule
 from ..species import SYMBOLS
-from ..columns import Column, TextColumn, check_offsets, column_of, is_missing
+
+FARTHEST = 5_000.0
+"""Å from the origin; beyond, single precision no longer keeps atoms apart by less than `COINCIDENT_DISTANCE`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,7 @@ class MoleculeStore:
     offsets: np.ndarray  # (n_molecules + 1,) int64
     properties: Mapping[str, Column] = field(default_factory=dict)  # name -> (n_molecules, ...) numbers, or text
     units: Mapping[str, str] = field(default_factory=dict)  # property -> unit, where it has one
-    splits: Mapping[str, np.ndarray] = field(default_factory=dict)  # name, e.g. "edm/train" -> (n,) int64 molecule indices
+    splits: Mapping[str, np.ndarray] = field(default_factory=dict)  # e.g. "edm/train" -> (n,) int64 indices
     citation: str = ""  # what to cite when these molecules are used
 
     def __post_init__(self) -> None:
@@ -37,7 +40,9 @@ class MoleculeStore:
             raise InputError(f"numbers are {self.numbers.dtype} {self.numbers.shape}, wanted uint8 (n_total,).")
         n_total = len(self.numbers)
         if self.positions.shape != (n_total, 3) or self.positions.dtype != np.float32:
-            raise InputError(f"positions are {self.positions.dtype} {self.positions.shape}, wanted float32 ({n_total}, 3).")
+            raise InputError(
+                f"positions are {self.positions.dtype} {self.positions.shape}, not float32 ({n_total}, 3)."
+            )
         check_offsets(self.offsets, n_total, "molecule offsets")
         if len(self.offsets) < 2 or (np.diff(self.offsets) == 0).any():
             raise InputError("a store needs at least one molecule, and every molecule at least one atom.")
@@ -56,16 +61,29 @@ class MoleculeStore:
 
     @classmethod
     def from_molecules(cls, molecules: Iterable[Molecule], units: Mapping[str, str] | None = None) -> MoleculeStore:
-        """Gather molecules and their properties; a property that some molecules lack is stored as missing there."""
-        molecules = list(molecules)
-        if not molecules:
+        """Gather molecules and their properties; a property that some molecules lack is stored as missing there.
+
+        Raises:
+            InputError: if there are no molecules, or one lies too far out for single precision.
+        """
+        numbers, positions, values = [], [], dict[str, list[Any]]()
+        for count, molecule in enumerate(molecules):
+            if (reason := out_of_range(molecule)) is not None:
+                raise InputError(f"molecule {count}: {reason}.")
+            numbers.append(molecule.numbers)
+            positions.append(molecule.positions.astype(np.float32))
+            for name, value in molecule.properties.items():
+                column = values.setdefault(name, [])
+                column.extend([None] * (count - len(column)) + [value])
+        if not numbers:
             raise InputError("a store needs at least one molecule, got none.")
-        names = dict.fromkeys(name for molecule in molecules for name in molecule.properties)
-        properties = {name: column_of([molecule.properties.get(name) for molecule in molecules]) for name in names}
+        properties = {
+            name: column_of(column + [None] * (len(numbers) - len(column))) for name, column in values.items()
+        }
         return cls(
-            np.concatenate([molecule.numbers for molecule in molecules]),
-            np.concatenate([molecule.positions for molecule in molecules]).astype(np.float32),
-            np.concatenate([[0], np.cumsum([len(molecule) for molecule in molecules])]).astype(np.int64),
+            np.concatenate(numbers),
+            np.concatenate(positions),
+            np.concatenate([[0], np.cumsum([len(atoms) for atoms in numbers])]).astype(np.int64),
             properties,
             {name: unit for name, unit in (units or {}).items() if name in properties},
         )
@@ -132,6 +150,14 @@ class MoleculeStore:
         from .storefile import open_store
 
         return open_store(path, verify)
+
+
+def out_of_range(molecule: Molecule) -> str | None:
+    """Return why single precision cannot hold the positions, or None if it can."""
+    farthest = float(abs(molecule.positions).max())
+    return (
+        f"a coordinate is {farthest:.6g} Å, wanted at most {FARTHEST:.0f}: centre it" if farthest > FARTHEST else None
+    )
 
 
 def _value(column: Column, index: int) -> Any:

@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from ..columns import TextColumn
 from ..errors import InputError, RefusedFileError
 from ..files import write_atomic
-from ..columns import TextColumn
 from .store import MoleculeStore
 
 KIND = "molecule store"
 VERSION = 1
 DTYPES = {
     "BOOL": np.bool_, "U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "U64": np.uint64,
-    "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64, "F16": np.float16, "F32": np.float32, "F64": np.float64,
+    "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64,
+    "F16": np.float16, "F32": np.float32, "F64": np.float64,
 }  # fmt: skip
 """Safetensors' names of the types that a store may hold."""
 
@@ -44,18 +45,17 @@ def open_store(path: str | Path, verify: bool) -> MoleculeStore:
     units, citation, sha256 = header.get("units"), header.get("citation"), header.get("sha256")
     if not (isinstance(units, dict) and isinstance(citation, str) and isinstance(sha256, str)):
         raise RefusedFileError(f"{path}: the store's metadata lack units, citation or sha256; build the file again.")
+    splits = {name.removeprefix("split/"): array for name, array in arrays.items() if name.startswith("split/")}
     try:
-        store = MoleculeStore(
-            arrays["numbers"], arrays["positions"], arrays["offsets"], _columns(arrays), units,
-            {name.removeprefix("split/"): array for name, array in arrays.items() if name.startswith("split/")}, citation,
-        )  # fmt: skip
+        required = (arrays["numbers"], arrays["positions"], arrays["offsets"])
+        store = MoleculeStore(*required, _columns(arrays), units, splits, citation)
     except KeyError as error:
         raise RefusedFileError(f"{path}: the store lacks the tensor {error}; build the file again.") from None
     except InputError as error:
         raise RefusedFileError(f"{path}: not a sound store, {error} Build the file again.") from None
     if verify and content_hash(store) != sha256:
         raise RefusedFileError(
-            f"{path}: the contents do not match their sha256 ({sha256[:12]}...): damaged or altered. Copy or build it again."
+            f"{path}: the contents do not match their sha256 {sha256[:12]}...: damaged or altered, copy it again."
         )
     store.__dict__["sha256"] = sha256  # fills the cached property, so that it is not computed once more
     return store
@@ -101,7 +101,7 @@ def _map(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise RefusedFileError(f"{path}: there is no such file; `atomweave data qm9 -o FILE` or `data build` makes one.")
+        raise RefusedFileError(f"{path}: there is no such file; `atomweave data qm9 -o FILE` makes one.")
     try:
         with safe_open(path, "np") as checked:  # safetensors checks that the header fits the file, bounds included
             metadata = checked.metadata() or {}
@@ -115,7 +115,7 @@ def _map(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if kind != KIND:
         raise RefusedFileError(f"{path}: holds {kind!r}, wanted a {KIND}.")
     if version != VERSION:
-        raise RefusedFileError(f"{path}: store version {version}, this Atomweave reads {VERSION}; build the file again.")
+        raise RefusedFileError(f"{path}: store version {version}, this Atomweave reads {VERSION}; build it again.")
     # Copy-on-write: torch wants arrays that may be written, and the file must not change.
     block = np.memmap(path, np.uint8, "c")
     start = 8 + int.from_bytes(block[:8].tobytes(), "little")
@@ -124,7 +124,7 @@ def _map(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         if name == "__metadata__":
             continue
         if entry["dtype"] not in DTYPES:
-            raise RefusedFileError(f"{path}: tensor {name!r} has type {entry['dtype']}, wanted one of {', '.join(DTYPES)}.")
+            raise RefusedFileError(f"{path}: tensor {name!r} has type {entry['dtype']}, wanted {', '.join(DTYPES)}.")
         first, last = entry["data_offsets"]
         piece = np.asarray(block[start + first : start + last])
         arrays[name] = piece.view(DTYPES[entry["dtype"]]).reshape(entry["shape"])

@@ -1,5 +1,8 @@
-"""ASE databases (SQLite). Key-value pairs become properties, and so does whatever `data` holds for the whole molecule;
-cells, periodicity, constraints and calculator results are left out."""
+"""ASE databases (SQLite).
+
+Key-value pairs become properties, and so does whatever `data` holds for the whole molecule; cells, periodicity,
+constraints and calculator results are left out.
+"""
 
 from __future__ import annotations
 
@@ -48,11 +51,11 @@ def write_asedb(path: Path, molecules: Iterable[Molecule]) -> None:
                 database.write(Atoms(molecule.numbers, molecule.positions), pairs, data)
         connection = sqlite3.connect(temporary)
         try:
-            identifiers = [
+            names = [
                 (hashlib.sha256(f"{number}".encode() + positions).hexdigest()[:32], number)
                 for number, positions in connection.execute("SELECT id, positions FROM systems")
             ]
-            connection.executemany("UPDATE systems SET unique_id=?, ctime=0, mtime=0, username='' WHERE id=?", identifiers)
+            connection.executemany("UPDATE systems SET unique_id=?, ctime=0, mtime=0, username='' WHERE id=?", names)
             connection.commit()
             connection.execute("VACUUM")
         finally:
@@ -71,7 +74,7 @@ def _properties(row: Any) -> dict[str, Any]:
     """Return what a row says about the molecule as a whole; tables with one row an atom (forces) are left out."""
     data = row.data if isinstance(row.data, Mapping) else {}
     values = {name: plain(value) for name, value in {**data, **row.key_value_pairs}.items()}
-    return {name: value for name, value in values.items() if not (getattr(value, "ndim", 1) == 2 and len(value) == row.natoms)}
+    return {name: v for name, v in values.items() if not (getattr(v, "ndim", 1) == 2 and len(v) == row.natoms)}
 
 
 def _pairs_and_data(properties: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

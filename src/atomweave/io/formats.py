@@ -1,5 +1,7 @@
 """The formats by name and suffix. A format is named or comes from the suffix, never guessed by content."""
 
+# ruff: noqa: A002 - "format" is the word that users of ASE and of every reader like it look for
+
 from __future__ import annotations
 
 import itertools
@@ -52,10 +54,12 @@ def format_of(path: str | Path, format: str | None = None) -> str:
         if suffix in entry.suffixes:
             return name
     known = " ".join(suffix for entry in FORMATS.values() for suffix in entry.suffixes)
-    raise UsageError(f"{path}: no format belongs to the suffix {suffix!r} (known: {known}); name one: {', '.join(FORMATS)}.")
+    raise UsageError(f"{path}: unknown suffix {suffix!r} (known: {known}); name a format: {', '.join(FORMATS)}.")
 
 
-def iterate(path: str | Path, format: str | None = None, progress: Progress | None = None) -> Iterator[Molecule | Refusal]:
+def iterate(
+    path: str | Path, format: str | None = None, progress: Progress | None = None
+) -> Iterator[Molecule | Refusal]:
     """Yield every frame of a file: its molecule, or a `Refusal` that says why there is none.
 
     Args:

@@ -18,6 +18,9 @@ Progress = Callable[[float], None]
 """Called now and then with the share of the file that has been read, 0 to 1."""
 
 
+_PARTICULARS = re.compile(r"""'(?:[^'\\]|\\.)*'|"[^"]*"|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?|\([A-Z][a-z]?\)""")
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A frame that holds no usable molecule; the frames after it are still read."""
@@ -35,7 +38,7 @@ class Refusal:
     @property
     def kind(self) -> str:
         """The reason without its numbers and quotations, by which refusals are counted."""
-        return re.sub(r"'(?:[^'\\]|\\.)*'|\"[^\"]*\"|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?|\([A-Z][a-z]?\)", "…", self.reason)
+        return _PARTICULARS.sub("…", self.reason)
 
 
 def checked(path: Path, frame: int, numbers: Any, positions: Any, properties: Mapping[str, Any]) -> Molecule | Refusal:
@@ -56,12 +59,12 @@ def atomic_number(label: str) -> int:
     if number is None and label.isascii() and label.isdigit() and 0 < int(label) < len(SYMBOLS):
         number = int(label)
     if number is None:
-        raise ValueError(f"unknown element {shown(label)}, wanted a symbol such as C, or an atomic number from 1 to 118")
+        raise ValueError(f"unknown element {shown(label)}, wanted a symbol such as C, or a number from 1 to 118")
     return number
 
 
 def coordinates(fields: Sequence[str]) -> list[float]:
-    """Return three numbers; the exponents of Fortran (1.0D-3) and Mathematica (1.0*^-3, in QM9's own files) are read too.
+    """Return three numbers, written as usual, by Fortran (1.0D-3) or by Mathematica (1.0*^-3, in QM9's own files).
 
     Raises:
         ValueError: if these are not three numbers.

@@ -1,5 +1,8 @@
-"""The npz layout of EDM (Hoogeboom et al., 2022): padded arrays `num_atoms`, `charges`, `positions`, and one value a
-molecule under any other name. `charges` are atomic numbers. Nothing is unpickled."""
+"""The npz layout of EDM (Hoogeboom et al., 2022).
+
+Padded arrays `num_atoms`, `charges` (atomic numbers), `positions`, and one value a molecule under any other name.
+Nothing is unpickled.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def read_npz(path: Path, progress: Progress | None = None) -> Iterator[Molecule 
     n_atoms, charges, positions = (arrays.pop(name) for name in REQUIRED)
     for frame, n in enumerate(n_atoms.tolist()):
         if not 0 <= n <= charges.shape[1]:
-            yield Refusal(str(path), frame, f"num_atoms is {n}, wanted 0 to {charges.shape[1]}, the width of the arrays")
+            yield Refusal(str(path), frame, f"num_atoms is {n}, wanted at most {charges.shape[1]}, the arrays' width")
         elif charges[frame, n:].any():
             yield Refusal(str(path), frame, f"truncated: num_atoms is {n}, but there are elements beyond")
         else:

@@ -7,6 +7,7 @@ Bonds in published files are wrong often enough (MoleculeNet's QM9 among them) t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,22 @@ def read_sdf(path: Path, progress: Progress | None = None) -> Iterator[Molecule 
             except ValueError as error:
                 yield Refusal(str(path), frame, str(error))
             else:
-                yield checked(path, frame, numbers, positions, properties)
+                yield _untitled(checked(path, frame, numbers, positions, properties))
             frame += 1
         if frame == 0:
             yield Refusal(str(path), None, "the file holds no frames")
 
 
+def _untitled(frame: Molecule | Refusal) -> Molecule | Refusal:
+    # A molecule without a name is written under its formula, which says nothing that the atoms do not say.
+    if isinstance(frame, Molecule) and frame.properties.get("title") == frame.formula:
+        return replace(frame, properties={name: v for name, v in frame.properties.items() if name != "title"})
+    return frame
+
+
 def _record(lines: Lines) -> tuple[int, list[str]] | None:
     """Return the number of a record's first line and its lines; None when only blank lines are left."""
-    first, content = lines.number + 1, []
+    first, content = lines.number + 1, list[str]()
     while (line := lines.take()) is not None and not line.startswith(END_OF_RECORD):
         if len(content) < LONGEST_RECORD:
             content.append(line)
@@ -116,14 +124,15 @@ def _atoms_v3000(lines: list[str], first: int) -> tuple[list[int], list[list[flo
                 raise ValueError(f"line {place}, atom {len(numbers)}: {error}") from None
     if announced is None:
         raise ValueError(f"the record at line {first - 4} is V3000 but has no line COUNTS")
-    if not ended and announced or announced != len(numbers):
+    if (not ended and announced) or announced != len(numbers):
         raise ValueError(f"truncated: COUNTS announces {announced} atoms, {len(numbers)} follow")
     return numbers, positions
 
 
 def _data_items(lines: list[str]) -> dict[str, Any]:
     properties: dict[str, Any] = {}
-    name, value = None, []
+    name: str | None = None
+    value: list[str] = []
     for line in [*lines, ""]:
         if name is None:
             if line.startswith(">") and "<" in line:

@@ -37,9 +37,8 @@ def write_sdf(path: str | Path, records: Iterable[SdfRecord | Molecule]) -> None
     """
     with write_atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for index, record in enumerate(records):
-            record = SdfRecord(record) if isinstance(record, Molecule) else record
             try:
-                file.write(_text(record))
+                file.write(_text(SdfRecord(record) if isinstance(record, Molecule) else record))
             except InputError as error:
                 raise InputError(f"{path}, frame {index}: {error}") from None
 
@@ -71,7 +70,7 @@ def _bonds(mol: Chem.Mol, molecule: Molecule) -> tuple[Bonds, dict[int, int], di
     Chem.Kekulize(kekulised, clearAromaticFlags=True)
     bonds = [(b.GetBeginAtomIdx(), b.GetEndAtomIdx(), int(b.GetBondTypeAsDouble())) for b in kekulised.GetBonds()]
     charges = {atom.GetIdx(): atom.GetFormalCharge() for atom in mol.GetAtoms() if atom.GetFormalCharge()}
-    radicals = {atom.GetIdx(): atom.GetNumRadicalElectrons() for atom in mol.GetAtoms() if atom.GetNumRadicalElectrons()}
+    radicals = {a.GetIdx(): a.GetNumRadicalElectrons() for a in mol.GetAtoms() if a.GetNumRadicalElectrons()}
     return sorted((min(a, b), max(a, b), order) for a, b, order in bonds), charges, radicals
 
 
@@ -106,7 +105,8 @@ def _v3000(molecule: Molecule, bonds: Bonds, charges: dict[int, int], radicals: 
         lines.append(f"{atom + 1} {symbol} {x:.4f} {y:.4f} {z:.4f} 0{marks}")
     lines.append("END ATOM")
     if bonds:
-        lines += ["BEGIN BOND", *(f"{i} {order} {a + 1} {b + 1}" for i, (a, b, order) in enumerate(bonds, 1)), "END BOND"]
+        numbered = enumerate(bonds, 1)
+        lines += ["BEGIN BOND", *(f"{i} {order} {a + 1} {b + 1}" for i, (a, b, order) in numbered), "END BOND"]
     lines.append("END CTAB")
     return "  0  0  0     0  0            999 V3000\n" + "".join(f"M  V30 {line}\n" for line in lines)
 

@@ -1,5 +1,8 @@
-"""Values of SD data items as text. Numbers, flags and plain words stand as they are; anything that would be read back
-as something else (text that looks like a number, has line breaks, or is no text at all) stands as JSON."""
+"""Values of SD data items as text.
+
+Numbers, flags and plain words stand as they are; anything that would be read back as something else (text that looks
+like a number, has line breaks, or is no text at all) stands as JSON.
+"""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def _skip_blank(lines: Lines) -> bool:
 
 
 def _find_head(lines: Lines) -> None:
-    """Take lines up to one that can head a frame: a lone number with an atom line, or another head, in its place below."""
+    """Take lines up to one that can head a frame: a lone number, and two lines below it something like an atom."""
     while (line := lines.peek()) is not None:
         if _count(line) is not None:
             after = lines.peek(2)
