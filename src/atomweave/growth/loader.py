@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -125,7 +125,7 @@ class Batches:
             counts.update(Fate(fate) for fate in fates)
         return {fate.name.lower(): counts[fate] for fate in Fate}
 
-    def iterate(self, start_step: int = 0, n_steps: int | None = None, ahead: int = 4) -> Iterator[Trajectories]:
+    def iterate(self, start_step: int = 0, n_steps: int | None = None, ahead: int = 4) -> Generator[Trajectories, None, None]:
         """Yield the batches from `start_step` on, prepared by a thread while the caller works.
 
         Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from pydantic import Field
@@ -16,6 +16,7 @@ from ..species import Species
 if TYPE_CHECKING:
     from ..growth.policies import PolicyConfig
     from ..molecule import Molecule
+    from .weights import Card
 
 
 class Temperatures(Config):
@@ -34,6 +35,8 @@ class Model(nn.Module, ABC):
     """A distribution over decisions, hence over trajectories.
 
     Attributes:
+        config: what `build_model` makes the model of.
+        card: what loaded weights say about themselves; only `load_model` sets it.
         species: the element vocabulary.
         policy: configuration of the growth policy (`growth.policies.PolicyConfig`) that teaches it.
         start_log_probs: (n_species,) buffer, log-probability of the first atom's species in the training data under
@@ -41,6 +44,8 @@ class Model(nn.Module, ABC):
         n_draws: how many uniform numbers one decision takes.
     """
 
+    config: Config
+    card: Card
     species: Species
     policy: PolicyConfig
     start_log_probs: Tensor
@@ -87,7 +92,7 @@ class Model(nn.Module, ABC):
             temperatures: 1 draws from the model's own distribution.
         """
 
-    def sample(self, n_molecules: int, seed: int = 0, **options: object) -> list[Molecule]:
+    def sample(self, n_molecules: int, seed: int = 0, **options: Any) -> list[Molecule]:
         """Grow molecules from scratch; options as in `atomweave.growth.grower.grow`."""
         from ..growth.grower import grow
 

@@ -154,12 +154,12 @@ def _override(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(tree)
     for key, value in changes.items():
         old = merged.get(key)
-        merged[key] = _override(old, value) if _same_kind(old, value) else value
+        merged[key] = _override(old, value) if isinstance(old, dict) and _same_kind(old, value) else value
     return merged
 
 
-def _same_kind(old: Any, new: Any) -> bool:
-    if not (isinstance(old, dict) and isinstance(new, dict)):
+def _same_kind(old: dict[str, Any], new: Any) -> bool:
+    if not isinstance(new, dict):
         return False
     return all(new.get(tag, old.get(tag)) == old.get(tag) for tag in TAGS)
 

@@ -13,19 +13,23 @@ from ..errors import UsageError, did_you_mean
 from .base import Model
 
 
-def _symphony() -> tuple[type[Config], type[Model]]:
+Builder = Callable[[Any], Model]
+"""A model class: takes its configuration."""
+
+
+def _symphony() -> tuple[type[Config], Builder]:
     from .symphony import Symphony, SymphonyConfig
 
     return SymphonyConfig, Symphony
 
 
-MODELS: dict[str, Callable[[], tuple[type[Config], type[Model]]]] = {
+MODELS: dict[str, Callable[[], tuple[type[Config], Builder]]] = {
     "symphony": _symphony,
 }
 """kind -> builder of (configuration class, model class); a builder, so that only the chosen model is imported."""
 
 
-def model_classes(kind: str) -> tuple[type[Config], type[Model]]:
+def model_classes(kind: str) -> tuple[type[Config], Builder]:
     """Return the configuration and model class of a kind.
 
     Raises:
@@ -53,5 +57,5 @@ ModelConfig = Annotated[SerializeAsAny[Config], BeforeValidator(_parse)]
 
 def build_model(config: Config) -> Model:
     """Return a freshly initialised model; the draw of the weights follows torch's global seed."""
-    _, model_class = model_classes(config.kind)
+    _, model_class = model_classes(getattr(config, "kind", "none"))
     return model_class(config)
