@@ -12,7 +12,9 @@ from atomweave.training.config import RunConfig
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from toy import Toy, ToyConfig  # noqa: E402 - the folder of tests is no package
+import itertools
+
+from toy import Toy, ToyConfig
 
 
 def chains(n_molecules: int, seed: int = 0) -> MoleculeStore:
@@ -23,7 +25,7 @@ def chains(n_molecules: int, seed: int = 0) -> MoleculeStore:
     step *= rng.uniform(1.2, 1.6, (len(step), 1)) / np.linalg.norm(step, axis=1, keepdims=True)
     step[:, 0] = np.abs(step[:, 0])  # forward, so that a chain does not bite its tail
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    positions = np.concatenate([np.cumsum(step[a:b], 0) for a, b in zip(offsets, offsets[1:], strict=False)])
+    positions = np.concatenate([np.cumsum(step[a:b], 0) for a, b in itertools.pairwise(offsets)])
     order = np.arange(n_molecules)
     n_train = n_molecules * 3 // 4
     return MoleculeStore(

@@ -15,7 +15,7 @@ from toy import Toy
 from atomweave.errors import IncompleteError, InputError, UsageError
 from atomweave.models.weights import load_model
 from atomweave.training import loop
-from atomweave.training.checkpoint import checkpoints
+from atomweave.training.checkpoint import Best, checkpoints
 from atomweave.training.config import RunConfig
 
 
@@ -82,7 +82,6 @@ def test_run_killed_without_warning_resumes_from_its_last_checkpoint(
 ):
     out = tmp_path / "parts" / "run"
     with monkeypatch.context() as patch:
-
         update = loop.AveragedWeights.update
 
         def dying_update(self, step):
@@ -152,7 +151,7 @@ def test_log_record_is_the_mean_over_its_steps(config, store, tmp_path):
 def test_best_weights_are_those_with_the_most_valid_samples(config, store, tmp_path):
     shares = iter([0.2, 0.7, 0.5])
     outcome = loop.train(config, store, tmp_path / "run", sampler=lambda model, n, seed: {"valid": next(shares)})
-    assert outcome.best == {"step": 16, "score": 0.7}
+    assert outcome.best == Best(16, "valid", 0.7)
     card = load_model(tmp_path / "run" / "best.safetensors").card
     assert (card.steps, card.figures["valid"].value, card.figures["valid"].n) == (16, 0.7, 16)
     assert load_model(tmp_path / "run" / "last.safetensors").card.steps == 20
@@ -161,7 +160,7 @@ def test_best_weights_are_those_with_the_most_valid_samples(config, store, tmp_p
 def test_without_samples_the_validation_loss_chooses(config, store, tmp_path):
     outcome = loop.train(changed(config, samples_every=None), store, tmp_path / "run", sampler=sampler)
     losses = {record["step"]: record["loss"] for record in records(tmp_path / "run") if record["kind"] == "validation"}
-    assert outcome.best["step"] == min(losses, key=losses.get)
+    assert outcome.best.step == min(losses, key=losses.get)
 
 
 def test_micro_batches_change_only_the_noise(config, store, tmp_path):
@@ -229,7 +228,7 @@ def test_number_of_threads_may_change(config, store, tmp_path):
 
 
 def test_loss_that_is_no_number_ends_with_one_sentence_and_keeps_the_checkpoint(config, store, tmp_path):
-    with pytest.raises(IncompleteError, match="loss is no longer a finite number"):
+    with pytest.raises(IncompleteError, match="loss is no longer finite"):
         loop.train(changed(config, learning_rate=1e30, clip_norm=None), store, tmp_path / "run")
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -26,7 +28,7 @@ def test_cosine_schedule_ends_at_its_fraction():
     assert rates[9] == rates[10] == 2.0
     assert rates[60] == pytest.approx(2.0 * (0.1 + 0.9 / 2))
     assert rates[110] == pytest.approx(0.2)
-    assert all(later < earlier for earlier, later in zip(rates[10:], rates[11:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates[10:]))
 
 
 def test_start_from_trained_weights_lengthens_a_short_warmup_only():

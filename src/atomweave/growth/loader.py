@@ -125,7 +125,9 @@ class Batches:
             counts.update(Fate(fate) for fate in fates)
         return {fate.name.lower(): counts[fate] for fate in Fate}
 
-    def iterate(self, start_step: int = 0, n_steps: int | None = None, ahead: int = 4) -> Generator[Trajectories, None, None]:
+    def iterate(
+        self, start_step: int = 0, n_steps: int | None = None, ahead: int = 4
+    ) -> Generator[Trajectories, None, None]:
         """Yield the batches from `start_step` on, prepared by a thread while the caller works.
 
         Args:

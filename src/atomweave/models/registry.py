@@ -12,7 +12,6 @@ from ..config import Config
 from ..errors import UsageError, did_you_mean
 from .base import Model
 
-
 Builder = Callable[[Any], Model]
 """A model class: takes its configuration."""
 

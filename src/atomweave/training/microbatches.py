@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ def split(trajectories: Trajectories, n_parts: int) -> list[Trajectories]:
     """Return the batch in at most `n_parts` runs of neighbouring molecules, equal to within one molecule."""
     n_molecules = len(trajectories.n_atoms)
     bounds = torch.linspace(0, n_molecules, min(n_parts, n_molecules) + 1).round().long().tolist()
-    return [_molecules(trajectories, first, last) for first, last in zip(bounds, bounds[1:], strict=False)]
+    return [_molecules(trajectories, first, last) for first, last in itertools.pairwise(bounds)]
 
 
 def accumulate(loss: Loss, trajectories: Trajectories, n_parts: int, rng: torch.Generator) -> dict[str, Tensor]:

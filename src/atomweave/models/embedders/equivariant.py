@@ -9,6 +9,7 @@ Adam this sets the learning rate of a layer, so it belongs to the published reci
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -99,7 +100,7 @@ class Network(nn.Module):
     def __init__(self, widths: Sequence[int], activation: str) -> None:
         super().__init__()
         self.weights = nn.ParameterList(
-            torch.randn(n_in, n_out) for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
+            torch.randn(n_in, n_out) for n_in, n_out in itertools.pairwise(widths)
         )
         self.activation = normalised(activation)
 
