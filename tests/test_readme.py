@@ -41,6 +41,8 @@ def parse(command: Any, name: str, arguments: list[str], parent: Any = None) -> 
     context = command.make_context(name, list(arguments), parent=parent)
     if hasattr(command, "resolve_command"):
         rest = [*context._protected_args, *context.args]
+        if not rest and command.invoke_without_command:
+            return
         name, inner, rest = command.resolve_command(context, rest)
         parse(inner, name, rest, context)
 
@@ -51,6 +53,7 @@ def test_command_lines_parse(line, tmp_path, monkeypatch):
     _, *arguments = shlex.split(line)
     for argument in arguments:
         if Path(argument).suffix:
+            Path(argument).parent.mkdir(parents=True, exist_ok=True)
             Path(argument).touch()  # input files must exist
     parse(typer.main.get_command(app), "atomweave", arguments)
 

@@ -67,6 +67,13 @@ def test_unknown_option_suggests_the_nearest(arguments, nearest, verb, capsys):
     assert nearest in error
 
 
+def test_group_without_its_verb_shows_its_help(capsys):
+    assert cli.run(["data"]) == 2
+    shown = capsys.readouterr()
+    assert "build" in shown.out
+    assert shown.err == ""
+
+
 def test_option_of_another_type_is_a_usage_error(verb, capsys):
     verb(RuntimeError("not reached"))
     assert cli.run(["probe", "--size", "many"]) == 2

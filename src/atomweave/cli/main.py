@@ -104,7 +104,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(sentence: str, status: int) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
+    if sentence:  # empty where a group of verbs without a verb has shown its help
+        print(f"error: {sentence}", file=sys.stderr)
     return status
 
 
