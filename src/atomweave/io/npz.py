@@ -64,7 +64,8 @@ def write_npz(path: Path, molecules: Iterable[Molecule]) -> None:
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file:
+        archive = np.load(file, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise ValueError("a single array, wanted an archive of named arrays")
         absent = [name for name in REQUIRED if name not in archive.files]

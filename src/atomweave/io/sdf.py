@@ -61,7 +61,7 @@ def _parse(lines: list[str], first: int) -> tuple[list[int], list[list[float]], 
     if len(lines) < 4:
         raise ValueError(f"truncated: the record at line {first} has {len(lines)} lines, wanted a header of 4")
     counts = lines[3]
-    end = next((i for i, line in enumerate(lines) if line.split() == ["M", "END"]), None)
+    end = next((i for i, line in enumerate(lines) if i > 3 and line.split() == ["M", "END"]), None)
     if end is None:
         raise ValueError(f"truncated: the record at line {first} has no line 'M  END'")
     if "V3000" in counts:
