@@ -1,0 +1,253 @@
+
+"use strict";
+// Every string of a molecule is set with textContent: it is data, whatever it contains.
+(() => {
+  const molecules = JSON.parse(document.getElementById("molecules").textContent);
+  const byId = (id) => document.getElementById(id);
+  const make = (tag, text, className) => {
+    const element = document.createElement(tag);
+    if (text !== undefined) element.textContent = text;
+    if (className) element.className = className;
+    return element;
+  };
+
+  // --- what a molecule is called -------------------------------------------------------------------------------
+  const setFormula = (element, molecule) => {
+    element.replaceChildren();
+    for (const part of (molecule.formula || "nothing grown").match(/\d+|\D+/g)) {
+      element.append(/^\d/.test(part) && molecule.formula ? make("sub", part) : part);
+    }
+  };
+  const verdictOf = (molecule) => {
+    if (!molecule.valid) return [molecule.reason, "bad"];
+    if (molecule.strict) return ["valid", "good"];
+    return [molecule.n_fragments > 1 ? `valid, ${molecule.n_fragments} fragments` : "valid, charged or radical", "warn"];
+  };
+
+  // --- 3D: two WebGL contexts for any number of molecules ----------------------------------------------------------
+  // `painter` draws still pictures that are copied to the cards; `live` moves to the card or dialog being turned.
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const pixelRatio = Math.min(window.devicePixelRatio || 1, 2);
+  const makeViewer = (className) => {
+    const host = make("div", undefined, className);
+    document.body.append(host);
+    const viewer = $3Dmol.createViewer(host, { backgroundAlpha: 0, antialias: true, disableFog: true });
+    return viewer && viewer.getCanvas() ? { host, viewer, shown: null } : null;
+  };
+  const style = () => {
+    const colours = { ...$3Dmol.elementColors.Jmol, C: css("--carbon"), H: css("--hydrogen") };
+    const colorscheme = { prop: "elem", map: colours };
+    return { stick: { radius: 0.11, colorscheme }, sphere: { scale: 0.24, colorscheme } };
+  };
+  const atomsOf = (molecule) => {
+    const atoms = molecule.symbols.map((elem, i) => ({
+      elem, serial: i, x: molecule.positions[3 * i], y: molecule.positions[3 * i + 1], z: molecule.positions[3 * i + 2],
+      bonds: [], bondOrder: [],
+    }));
+    for (let k = 0; k < molecule.bonds.length; k += 3) {
+      const [a, b, order] = molecule.bonds.slice(k, k + 3);
+      // An aromatic bond (1.5) is drawn as a single one: alternating double bonds would claim too much.
+      for (const [from, to] of [[a, b], [b, a]]) {
+        atoms[from].bonds.push(to);
+        atoms[from].bondOrder.push(Math.floor(order));
+      }
+    }
+    return atoms;
+  };
+  const show = (part, molecule) => {
+    part.viewer.removeAllModels();
+    part.viewer.addModel().addAtoms(atomsOf(molecule));
+    part.viewer.setStyle({}, style());
+    part.viewer.zoomTo();
+    if (molecule.view) part.viewer.setView(molecule.view, true);
+    else part.viewer.rotate(25, { x: 1, y: 1, z: 0 });
+    part.viewer.render();
+    part.shown = molecule;
+  };
+  const copyTo = (part, canvas) => {
+    const source = part.viewer.getCanvas();
+    canvas.width = source.width;
+    canvas.height = source.height;
+    canvas.getContext("2d").drawImage(source, 0, 0);
+  };
+
+  let painter = null;
+  let live = null;
+  try {
+    painter = makeViewer("painter");
+    live = makeViewer("live");
+  } catch {
+    painter = live = null; // no WebGL: the cards show the 2D structures instead
+  }
+  if (painter) {
+    Object.assign(painter.host.style, { position: "fixed", left: "-9999px", top: "0", width: "240px", height: "240px" });
+    painter.viewer.resize();
+    live.host.remove();
+    document.documentElement.dataset.webgl = "yes";
+  }
+
+  const paint = (card) => {
+    const { molecule } = card;
+    if (!molecule.symbols.length) return;
+    if (painter) {
+      show(painter, molecule);
+      copyTo(painter, card.querySelector("canvas"));
+    } else if (molecule.drawing) {
+      const picture = make("img");
+      picture.src = molecule.drawing;
+      picture.alt = "";
+      picture.style.width = "100%";
+      card.querySelector("canvas").replaceWith(picture);
+    }
+    card.dataset.painted = "yes";
+  };
+
+  // The live viewer leaves a still picture behind, in the orientation in which it was left.
+  const settle = () => {
+    if (!live || !live.host.isConnected || !live.shown) return;
+    live.shown.view = live.viewer.getView();
+    const card = live.host.closest(".card");
+    live.host.remove();
+    if (card) {
+      paint(card);
+      card.querySelector("canvas").style.visibility = "";
+    }
+  };
+  const bringTo = (stage, molecule) => {
+    if (!live || !molecule.symbols.length || live.host.parentElement === stage) return;
+    settle();
+    stage.append(live.host);
+    live.viewer.resize();
+    show(live, molecule);
+    const still = stage.querySelector("canvas:first-child");
+    if (still && !live.host.contains(still)) still.style.visibility = "hidden";
+  };
+
+  // --- the wall --------------------------------------------------------------------------------------------------
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (entry.isIntersecting && !entry.target.dataset.painted) paint(entry.target);
+    }
+  }, { rootMargin: "300px" });
+
+  const cards = molecules.map((molecule) => {
+    const card = byId("card").content.firstElementChild.cloneNode(true);
+    const [verdict, tone] = verdictOf(molecule);
+    const stage = card.querySelector(".stage");
+    card.molecule = molecule;
+    card.id = `molecule-${molecule.index}`;
+    setFormula(card.querySelector(".formula"), molecule);
+    card.querySelector(".verdict").textContent = verdict;
+    card.querySelector(".verdict").classList.add(tone);
+    card.querySelector(".verdict").title = molecule.detail || verdict;
+    card.querySelector(".smiles").textContent = `${molecule.index}  ${molecule.name || shortSmiles(molecule) || "–"}`;
+    if (!molecule.symbols.length) {
+      stage.classList.add("flat");
+      stage.dataset.note = "no atoms to show";
+    }
+    stage.addEventListener("pointerenter", () => bringTo(stage, molecule));
+    stage.addEventListener("pointerdown", () => bringTo(stage, molecule));
+    stage.addEventListener("pointerleave", (event) => event.buttons || settle());
+    // The wheel scrolls the page; it zooms only in the dialog.
+    stage.addEventListener("wheel", (event) => event.stopPropagation(), { capture: true, passive: true });
+    stage.addEventListener("dblclick", () => open(molecule));
+    card.querySelector(".open").addEventListener("click", () => open(molecule));
+    return card;
+  });
+  byId("wall").append(...cards);
+
+  function shortSmiles(molecule) {
+    // Explicit hydrogens make the canonical SMILES long; the card shows the heavy skeleton, the dialog all of it.
+    return molecule.smiles.replace(/\(\[H\]\)|\[H\]/g, "") || molecule.smiles;
+  }
+
+  // --- filters ---------------------------------------------------------------------------------------------------
+  const tests = {
+    all: ["all", () => true],
+    valid: ["valid", (m) => m.valid],
+    strict: ["connected and neutral", (m) => m.strict],
+    loose: ["valid, not neutral or not connected", (m) => m.valid && !m.strict],
+    invalid: ["invalid", (m) => !m.valid],
+  };
+  const chosen = { verdict: "all", reason: "" };
+  const chip = (group, label, count, isPressed, choose) => {
+    const button = make("button", label);
+    button.type = "button";
+    button.append(make("span", String(count)));
+    button.isPressed = isPressed;
+    button.addEventListener("click", () => {
+      choose();
+      apply();
+    });
+    group.append(button);
+  };
+  for (const [key, [label, test]] of Object.entries(tests)) {
+    const count = molecules.filter(test).length;
+    if (!count && key === "loose") continue;
+    chip(byId("verdicts"), label, count, () => chosen.verdict === key && !chosen.reason, () => {
+      chosen.verdict = key;
+      chosen.reason = "";
+    });
+  }
+  const reasons = new Map();
+  for (const molecule of molecules) {
+    if (molecule.reason) reasons.set(molecule.reason, (reasons.get(molecule.reason) || 0) + 1);
+  }
+  for (const [reason, count] of [...reasons].sort((a, b) => b[1] - a[1])) {
+    chip(byId("reasons"), reason, count, () => chosen.reason === reason, () => {
+      chosen.verdict = "invalid";
+      chosen.reason = chosen.reason === reason ? "" : reason;
+    });
+  }
+  const apply = () => {
+    settle();
+    const wanted = byId("search").value.trim().toLowerCase();
+    let count = 0;
+    for (const card of cards) {
+      const { molecule } = card;
+      const text = [molecule.formula, molecule.smiles, shortSmiles(molecule), molecule.name].join("\n").toLowerCase();
+      const passes = tests[chosen.verdict][1](molecule) && (!chosen.reason || molecule.reason === chosen.reason)
+        && (!wanted || text.includes(wanted) || String(molecule.index) === wanted);
+      card.hidden = !passes;
+      count += passes;
+    }
+    for (const button of document.querySelectorAll(".chips button")) {
+      button.setAttribute("aria-pressed", String(button.isPressed()));
+    }
+    byId("shown").textContent = `${count} of ${molecules.length} shown`;
+    byId("none").hidden = count > 0;
+  };
+  byId("search").addEventListener("input", apply);
+  apply();
+  cards.forEach((card) => seen.observe(card));
+
+  // --- one molecule, larger ----------------------------------------------------------------------------------------
+  const dialog = byId("closer");
+  function open(molecule) {
+    const [verdict, tone] = verdictOf(molecule);
+    setFormula(byId("closer-formula"), molecule);
+    byId("closer-verdict").textContent = verdict;
+    byId("closer-verdict").className = `verdict ${tone}`;
+    byId("closer-drawing").hidden = !molecule.drawing;
+    if (molecule.drawing) byId("closer-drawing").src = molecule.drawing;
+    const facts = [
+      ["attempt", molecule.index], ["name", molecule.name], ["atoms", molecule.symbols.length],
+      ["finished", molecule.finished ? "yes" : "no"], ["why invalid", molecule.detail],
+      ["fragments", molecule.n_fragments || ""], ["SMILES", molecule.smiles],
+    ];
+    byId("closer-list").replaceChildren(...facts.filter(([, value]) => value !== "").flatMap(([name, value]) => [
+      make("dt", name), make("dd", String(value), name === "SMILES" ? "code" : ""),
+    ]));
+    dialog.showModal();
+    bringTo(byId("closer-stage"), molecule);
+  }
+  byId("close").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  dialog.addEventListener("close", settle);
+
+  // The colours of carbon and hydrogen follow the page's theme.
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    settle();
+    for (const card of cards) if (card.dataset.painted) paint(card);
+  });
+})();

@@ -1,0 +1,91 @@
+"""What the page knows of one attempt: plain JSON values, every string still untrusted."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from ...chemistry.radii import bonded_pairs
+
+if TYPE_CHECKING:
+    from rdkit import Chem
+
+    from ..validity import Verdict
+
+NAME_KEYS = ("name", "title", "_Name")
+DRAWING_SIZE = 300  # px, width of a 2D drawing; its height is three quarters
+
+
+def record(index: int, verdict: Verdict) -> dict[str, Any]:
+    """Return the facts of one attempt.
+
+    Returns:
+        index, formula, smiles, valid, strict, finished, reason, detail, n_fragments, name; `symbols`,
+        `positions` (flat, Å, three decimals), `bonds` (flat triples: atom, atom, order; connectivity only where no
+        bond orders exist); `drawing`, a data URI of the 2D structure or "".
+    """
+    molecule, perception = verdict.molecule, verdict.perception
+    facts: dict[str, Any] = {
+        "index": index,
+        "valid": verdict.valid,
+        "strict": verdict.strict,
+        "finished": verdict.finished,
+        "reason": verdict.reason,
+        "detail": perception.detail if perception is not None else "",
+        "smiles": verdict.smiles,
+        "n_fragments": perception.n_fragments if perception is not None else 0,
+        "formula": "",
+        "name": "",
+        "symbols": [],
+        "positions": [],
+        "bonds": [],
+        "drawing": "",
+    }
+    if molecule is None:
+        return facts
+    mol = perception.mol if perception is not None else None
+    facts["formula"] = molecule.formula
+    facts["name"] = next((str(molecule.properties[key]) for key in NAME_KEYS if key in molecule.properties), "")
+    facts["symbols"] = molecule.symbols
+    facts["positions"] = molecule.positions.round(3).ravel().tolist()
+    facts["bonds"] = _bonds(mol) if mol is not None else _connectivity(verdict)
+    facts["drawing"] = _drawing(mol) if mol is not None else ""
+    return facts
+
+
+def _bonds(mol: Chem.Mol) -> list[float]:
+    return [
+        value
+        for bond in mol.GetBonds()
+        for value in (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), bond.GetBondTypeAsDouble())
+    ]
+
+
+def _connectivity(verdict: Verdict) -> list[float]:
+    assert verdict.molecule is not None
+    pairs = bonded_pairs(verdict.molecule.numbers, verdict.molecule.positions)
+    return [value for a, b in pairs.tolist() for value in (a, b, 1.0)]
+
+
+def _drawing(mol: Chem.Mol) -> str:
+    """Return the 2D structure as a data URI; as an image, nothing in it can run."""
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import rdDepictor
+    from rdkit.Chem.Draw import rdMolDraw2D
+
+    with rdBase.BlockLogs():
+        try:
+            flat = Chem.RemoveHs(mol)
+            rdDepictor.Compute2DCoords(flat)
+            drawer = rdMolDraw2D.MolDraw2DSVG(DRAWING_SIZE, DRAWING_SIZE * 3 // 4)
+            options = drawer.drawOptions()
+            options.useBWAtomPalette()
+            options.clearBackground = False
+            options.padding = 0.08
+            options.maxFontSize = 15
+            options.fixedBondLength = 28
+            drawer.DrawMolecule(flat)
+            drawer.FinishDrawing()
+        except (ValueError, RuntimeError):  # a structure that RDKit cannot lay out still has its 3D view
+            return ""
+    return "data:image/svg+xml;base64," + base64.b64encode(drawer.GetDrawingText().encode()).decode()
