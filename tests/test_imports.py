@@ -33,6 +33,7 @@ BELOW = {
     "errors": set(),
     "config": {"errors"},
     "files": {"errors"},
+    "memory": set(),
     "randomness": {"errors"},
     "species": {"errors"},
     "molecule": {"errors", "species"},
@@ -50,7 +51,7 @@ BELOW = {
 }
 """For each part, the parts directly below it; it may import those, what lies below them, and the plain modules."""
 
-PLAIN = {"config", "errors", "files", "randomness", "species"}
+PLAIN = {"config", "errors", "files", "memory", "randomness", "species"}
 
 
 def run_python(code: str) -> str:

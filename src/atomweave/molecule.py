@@ -34,7 +34,9 @@ class Molecule:
 
     def __post_init__(self) -> None:
         try:
-            numbers = np.array([NUMBERS[n] if isinstance(n, str) else int(n) for n in np.asarray(self.numbers).tolist()])
+            numbers = np.array(
+                [NUMBERS[n] if isinstance(n, str) else int(n) for n in np.asarray(self.numbers).tolist()]
+            )
             positions = np.array(self.positions, np.float64)
         except (KeyError, ValueError, TypeError) as error:
             raise InputError(f"atoms cannot be read as numbers and positions: {error}.") from None
@@ -61,6 +63,10 @@ class Molecule:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def __reduce__(self) -> tuple[type[Molecule], tuple[np.ndarray, np.ndarray, Mapping[str, Any]]]:
+        # Sent to another process, arrays lose their write protection; made anew, a molecule has it again.
+        return Molecule, (self.numbers, self.positions, self.properties)
 
     @property
     def symbols(self) -> list[str]:

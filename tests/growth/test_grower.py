@@ -59,6 +59,13 @@ def test_processes_change_no_byte(workers):
     assert fingerprint(grow(ToyModel(), 50, seed=1, block=16, slots=4, workers=workers)) == fingerprint(alone)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_molecules_are_protected_wherever_they_grew(workers):
+    for molecule in grow(ToyModel(), 4, block=2, workers=workers).molecules:
+        with pytest.raises(ValueError, match="read-only"):
+            molecule.positions[0] = 0
+
+
 @pytest.mark.parametrize(("block", "slots"), [(16, 1), (16, 3), (16, 16), (7, 5), (512, 512)])
 def test_blocks_and_slots_change_no_draw(block, slots):
     alone = grow(ToyModel(end=0.2), 50, seed=1)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import AtomweaveError
+from ..memory import keep_freed_memory
 from .blocks import Attempt, GrowthPlan, grow_block
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def _start(
 ) -> None:
     global _worker  # noqa: PLW0603
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells us to stop
+    keep_freed_memory()
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     if isinstance(source, (str, Path)):
