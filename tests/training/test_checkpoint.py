@@ -5,11 +5,18 @@ import torch
 
 from atomweave import files
 from atomweave.errors import RefusedFileError
-from atomweave.training.checkpoint import RunState, checkpoints, latest_checkpoint, load_checkpoint, save_checkpoint
+from atomweave.training.checkpoint import (
+    Best,
+    RunState,
+    checkpoints,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 
 def state(step: int) -> RunState:
-    return RunState("hash", {"model": {}}, "store", step=step, sums={"loss": 0.1 + 0.2}, best={"step": 1, "score": 0.5})
+    return RunState("hash", {"model": {}}, "store", step=step, sums={"loss": 0.1 + 0.2}, best=Best(1, "valid", 0.5))
 
 
 def tensors(step: int) -> dict[str, torch.Tensor]:
@@ -74,5 +81,5 @@ def test_weights_are_no_checkpoint(tmp_path):
     from atomweave.models.tensorfile import write_tensors
 
     write_tensors(tmp_path / "step-000000001.safetensors", tensors(1), {"format": "atomweave-weights", "version": "1"})
-    with pytest.raises(RefusedFileError, match="'atomweave-weights'.*wanted 'atomweave-checkpoint'"):
+    with pytest.raises(RefusedFileError, match=r"'atomweave-weights'.*wanted 'atomweave-checkpoint'"):
         load_checkpoint(tmp_path / "step-000000001.safetensors")

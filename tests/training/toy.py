@@ -64,5 +64,9 @@ class Toy(Model):
         positions = last + length[:, None] * step / step.norm(dim=1, keepdim=True)
         kind = torch.where(stops, int(Decision.STOP), int(Decision.PLACE))
         return Proposals(
-            kind, torch.where(stops, 0, fragments.n_atoms - 1), torch.zeros_like(kind), positions, torch.zeros(len(stop))
+            kind,
+            torch.where(stops, 0, fragments.n_atoms - 1),
+            torch.zeros_like(kind),
+            positions,
+            torch.zeros(len(stop)),
         )

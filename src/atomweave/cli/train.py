@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,22 +14,26 @@ if TYPE_CHECKING:
 
 INCOMPLETE = 5
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def train(
     preset: Annotated[str, typer.Argument(help="A preset (symphony, symphony-small) or a YAML file of your own.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key.path=value ...", metavar="[KEY.PATH=VALUE]...")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key.path=value ...", metavar="[KEY.PATH=VALUE]...")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Store made by `atomweave data`.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; where it holds one, that is resumed.")] = None,
     max_minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long, with exit status 5.")] = None,
     init_from: Annotated[str | None, typer.Option(help="Begin with these weights: a shipped name or a file.")] = None,
-    print_config: Annotated[bool, typer.Option("--print-config", help="Print the configuration as YAML and stop.")] = False,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the configuration as YAML and stop.")
+    ] = False,
 ) -> None:
     """Teach a model. Ctrl-C and SIGTERM write a checkpoint first; exit status 5 says that steps are left."""
     from ..errors import UsageError
-    from ..training.memory import keep_freed_memory
+    from ..memory import keep_freed_memory
 
     keep_freed_memory()  # before torch allocates anything
     from ..models.presets import to_yaml
@@ -53,7 +59,11 @@ def train(
         init_from=init_from,
         data_name=data.name,
     )
-    best = "" if outcome.best is None else f" The best weights, of step {outcome.best['step']}, are in {out}/best.safetensors."
+    best = (
+        ""
+        if outcome.best is None
+        else f" The best weights, of step {outcome.best.step}, are in {out}/best.safetensors."
+    )
     typer.echo(f"Step {outcome.step} of {config.training.n_steps}: {outcome.reason}.{best}", err=True)
     if not outcome.finished:
         typer.echo("Run the same command again to go on.", err=True)
@@ -61,19 +71,21 @@ def train(
 
 
 def judge_samples(model: Model, n_molecules: int, seed: int) -> dict[str, float]:
-    """Grow molecules and return the shares, of all attempts, that finished, are valid, strict, valid and unique."""
-    import torch
+    """Grow molecules and return their headline figures as shares of all attempts.
 
-    from ..chemistry.bonds import perceive_many
+    Where RDKit is not installed, what is left is look-up stability.
+    """
+    from ..evaluation.headline import judge
+    from ..evaluation.stability import stability
     from ..growth.grower import grow
 
-    attempts = grow(model, n_molecules, seed=seed, threads=torch.get_num_threads()).attempts
-    finished = [attempt.molecule for attempt in attempts if attempt.finished]
-    valid = [perception for perception in perceive_many(finished) if perception.valid]
-    counts = {
-        "finished": len(finished),
-        "valid": len(valid),
-        "strict": sum(perception.strict for perception in valid),
-        "unique": len({perception.smiles for perception in valid}),
-    }
-    return {name: count / n_molecules for name, count in counts.items()}
+    n_workers = len(os.sched_getaffinity(0)) if model.device.type == "cpu" else 1
+    attempts = grow(model, n_molecules, seed=seed, workers=n_workers).attempts
+    if find_spec("rdkit") is None:
+        finished = [attempt.molecule for attempt in attempts if attempt.finished]
+        n_stable = int(stability(finished).molecule_stable.sum()) if finished else 0
+        return {"finished": len(finished) / n_molecules, "molecule_stable": n_stable / n_molecules}
+    headline = judge([attempt.molecule for attempt in attempts], [attempt.finished for attempt in attempts])
+    shares = {measure.name: measure.value for measure in headline.measures if measure.kind == "share"}
+    low, high = headline["valid"].interval or (0.0, 1.0)
+    return shares | {"valid_low": low, "valid_high": high}

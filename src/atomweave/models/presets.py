@@ -41,7 +41,7 @@ def read_config(name_or_path: str | Path, overrides: Sequence[str], schema: type
     Raises:
         UsageError: naming the path of the field and the nearest valid name.
     """
-    tree, source = _read_yaml(name_or_path)
+    tree, source = _read_yaml(name_or_path), str(name_or_path)
     if overrides:
         # Overrides act on the complete tree, so that a part that the file leaves to its default can be changed too.
         complete = check(tree, schema, source).model_dump(mode="json")
@@ -119,13 +119,12 @@ def _lines(config: BaseModel, indent: int) -> Iterator[str]:
             yield f"{'  ' * indent}{name}: {scalar}{comment}"
 
 
-def _read_yaml(name_or_path: str | Path) -> tuple[Any, str]:
-    path = Path(name_or_path)
-    if not path.suffix and len(path.parts) == 1:
-        if path.name not in preset_names():
-            hint = did_you_mean(path.name, preset_names())
-            raise UsageError(f"there is no preset {path.name!r}; {hint} A file of your own is named with its .yaml.")
-        path = PRESETS / f"{path.name}.yaml"
+def read_tree(path: Path) -> dict[str, Any]:
+    """Return the content of a YAML file that holds fields.
+
+    Raises:
+        UsageError: if there is no such file, or it is no YAML, or a list.
+    """
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file; wanted a YAML file or a preset: {', '.join(preset_names())}.")
     try:
@@ -133,8 +132,18 @@ def _read_yaml(name_or_path: str | Path) -> tuple[Any, str]:
     except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path}: is not readable as YAML ({_one_line(error)}).") from None
     if not isinstance(tree, dict):
-        raise UsageError(f"{path}: got a list, wanted fields such as `model:` and `training:`.")
-    return tree, str(name_or_path)
+        raise UsageError(f"{path}: holds a list, wanted named fields.")
+    return {str(name): value for name, value in tree.items()}
+
+
+def _read_yaml(name_or_path: str | Path) -> dict[str, Any]:
+    path = Path(name_or_path)
+    if path.suffix or len(path.parts) > 1:
+        return read_tree(path)
+    if path.name not in preset_names():
+        hint = did_you_mean(path.name, preset_names())
+        raise UsageError(f"there is no preset {path.name!r}; {hint} A file of your own is named with its .yaml.")
+    return read_tree(PRESETS / f"{path.name}.yaml")
 
 
 def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:

@@ -42,10 +42,10 @@ def model_classes(kind: str) -> tuple[type[Config], Builder]:
 def _parse(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    kind = value.get("kind")
+    kind = str(value.get("kind", ""))
     if kind not in MODELS:
         # The message of `model_classes` as an error that pydantic can place in the tree.
-        hint = did_you_mean(str(kind), MODELS)
+        hint = did_you_mean(kind, MODELS)
         raise PydanticCustomError("model_kind", "kind: there is no model {kind}; {hint}", {"kind": kind, "hint": hint})
     return model_classes(kind)[0].model_validate(value)
 

@@ -1,6 +1,7 @@
 """Safetensors files with metadata and a hash: how weights and checkpoints are written, and read without trust.
 
-The metadata is one entry, `atomweave`, a JSON object: safetensors writes several entries in no fixed order. The hash covers the metadata and every tensor's name, type, shape and bytes, so that one flipped bit is refused.
+The metadata is one entry, `atomweave`, a JSON object: safetensors writes several entries in no fixed order. The hash
+covers the metadata and every tensor's name, type, shape and bytes, so that one flipped bit is refused.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def content_hash(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
         digest.update(f"{name}\0{text}\0".encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -83,4 +84,6 @@ def _check_format(path: Path, metadata: Mapping[str, str], wanted_format: str, v
         what = f"a file of format {found!r}" if found else "a safetensors file that Atomweave did not write"
         raise RefusedFileError(f"{path}: is {what}, wanted {wanted_format!r}.")
     if metadata.get("version") != str(version):
-        raise RefusedFileError(f"{path}: has version {metadata.get('version')}, this Atomweave reads version {version}.")
+        raise RefusedFileError(
+            f"{path}: has version {metadata.get('version')}, this Atomweave reads version {version}."
+        )

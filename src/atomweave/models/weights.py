@@ -56,9 +56,7 @@ class Card(Config):
     licence: str = "MIT"
 
 
-def save_weights(
-    path: str | Path, model: Model, config: Config, card: Card, dtype: torch.dtype | None = None
-) -> None:
+def save_weights(path: str | Path, model: Model, config: Config, card: Card, dtype: torch.dtype | None = None) -> None:
     """Write a model's weights, whole or not at all.
 
     Args:

@@ -24,6 +24,15 @@ VERSION = 1
 _NAME = re.compile(r"step-(\d{9})\.safetensors")
 
 
+@dataclass(frozen=True)
+class Best:
+    """The best weights so far."""
+
+    step: int
+    measure: str  # by what they were chosen
+    value: float
+
+
 @dataclass
 class RunState:
     """What a run knows beside its tensors."""
@@ -37,7 +46,7 @@ class RunState:
     fragments: int = 0  # decisions seen
     log_bytes: int = 0  # length of log.jsonl; what was written later is written again
     sums: dict[str, float] = field(default_factory=dict)  # loss terms added up since the last record
-    best: dict[str, float] | None = None  # step and score of best.safetensors
+    best: Best | None = None  # what best.safetensors holds
 
 
 def save_checkpoint(folder: Path, state: RunState, tensors: dict[str, Tensor], keep: int = 2) -> Path:
@@ -57,7 +66,9 @@ def load_checkpoint(path: Path) -> tuple[RunState, dict[str, Tensor]]:
     """
     metadata, tensors = read_tensors(path, FORMAT, VERSION)
     try:
-        return RunState(**json.loads(metadata["state"])), tensors
+        values = json.loads(metadata["state"])
+        best = None if values["best"] is None else Best(**values.pop("best"))
+        return RunState(**{**values, "best": best}), tensors
     except (KeyError, TypeError, ValueError) as error:
         raise RefusedFileError(f"{path}: the state of the run cannot be read ({error}).") from None
 

@@ -1,4 +1,4 @@
-"""Everything a training run can be told: one typed tree, which gives defaults, checks, documentation and the JSON schema.
+"""Everything a training run can be told: one typed tree that gives defaults, checks, documentation and the schema.
 
 Where, not what: `device`, `threads`, `compile` and `prefetch` say where a run happens and may change between legs; any
 other field makes another run (see `identity`).

@@ -29,7 +29,7 @@ from ..models.base import Model
 from ..models.registry import build_model
 from ..models.weights import Card, Figure, check_tensors, load_model, n_parameters, save_weights, weights_path
 from ..randomness import fold_in, generator
-from .checkpoint import RunState, latest_checkpoint, save_checkpoint
+from .checkpoint import Best, RunState, latest_checkpoint, save_checkpoint
 from .config import RunConfig
 from .interrupts import Interrupts
 from .journal import Display, Journal
@@ -38,7 +38,10 @@ from .optimizer import AveragedWeights, build_optimizer, learning_rate, optimize
 from .validation import Validation, split_indices
 
 Sampler = Callable[[Model, int, int], dict[str, float]]
-"""(model, number of molecules, seed) -> measured shares; "valid", of all attempts, chooses the best weights."""
+"""(model, number of molecules, seed) -> measured shares of all attempts."""
+
+CHOOSING = ("valid", "molecule_stable")
+"""Shares that choose the best weights, the first that the sampler measures; NAME_low and NAME_high are its interval."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Outcome:
     step: int
     fragments: int  # decisions seen, earlier legs included
     reason: str  # one clause: why the leg ended
-    best: dict[str, float] | None  # step and score of best.safetensors
+    best: Best | None  # what best.safetensors holds
 
 
 def train(
@@ -64,7 +67,7 @@ def train(
 ) -> Outcome:
     """Teach a model until its last step, a signal or the end of `max_minutes`; resume what `out` holds.
 
-    `out` gets `log.jsonl`, `timing.jsonl`, `checkpoints/`, `best.safetensors` and `last.safetensors` (averaged weights).
+    `out` gets `log.jsonl`, `timing.jsonl`, `checkpoints/`, `best.safetensors` and `last.safetensors`, averaged weights.
 
     Args:
         config: model and training.
@@ -132,7 +135,8 @@ class _Run:
             self._restore(resumed)
         self.loss, self.averaged_loss = self._loss_of(self.model), self._loss_of(self.average.model)
         self.sums: dict[str, Tensor] = {
-            name: torch.tensor(value, dtype=torch.float64, device=self.device) for name, value in self.state.sums.items()
+            name: torch.tensor(value, dtype=torch.float64, device=self.device)
+            for name, value in self.state.sums.items()
         }
         self.journal = Journal(out, self.state.log_bytes)
         self.pace: collections.deque[tuple[float, int]] = collections.deque(maxlen=100)
@@ -214,14 +218,16 @@ class _Run:
         self.journal.record(
             kind="train", step=self.state.step, fragments=self.state.fragments, learning_rate=rate, **means
         )
-        self.journal.time(step=self.state.step, unix_seconds=time.time(), fragments_per_second=self._fragments_per_second())
+        self.journal.time(
+            step=self.state.step, unix_seconds=time.time(), fragments_per_second=self._fragments_per_second()
+        )
         self.sums = {}
 
     def _refuse_nan(self) -> None:
         if "loss" in self.sums and not math.isfinite(self.sums["loss"].item()):
             terms = ", ".join(f"{name} {value.item():.3g}" for name, value in self.sums.items() if name != "loss")
             raise IncompleteError(
-                f"training: the loss is no longer a finite number after step {self.state.step} (sums of terms: {terms}); "
+                f"training: the loss is no longer finite after step {self.state.step} (sums of terms: {terms}); "
                 f"begin again in another folder with a smaller training.learning_rate or training.clip_norm."
             )
 
@@ -274,7 +280,6 @@ class _Run:
         if losses is not None:
             self.journal.record(kind="validation", step=step, fragments=self.state.fragments, **losses)
             text.append("validation " + "  ".join(f"{name} {value:.4f}" for name, value in losses.items()) + " nats")
-        figures: dict[str, Figure] = {}
         if self._samples_due():
             assert self.sampler is not None
             try:
@@ -284,27 +289,28 @@ class _Run:
                 return False
             self.journal.record(kind="samples", step=step, fragments=self.state.fragments, **shares)
             text.append("samples " + "  ".join(f"{name} {value:.4g}" for name, value in shares.items()))
-            low, high = shares.get("valid_low"), shares.get("valid_high")
-            figures["valid"] = Figure(value=shares["valid"], low=low, high=high, n=settings.n_samples)
-            self._keep_if_best(shares["valid"], figures)
+            name = next(name for name in CHOOSING if name in shares)
+            low, high = shares.get(f"{name}_low"), shares.get(f"{name}_high")
+            self._keep_if_best(name, Figure(value=shares[name], low=low, high=high, n=settings.n_samples))
         elif losses is not None and (self.sampler is None or settings.samples_every is None):
-            self._keep_if_best(-losses["loss"], {"loss": Figure(value=losses["loss"], unit="nats")})
+            self._keep_if_best("loss", Figure(value=losses["loss"], unit="nats"))
         self.state.measured = step
         self.display.say(f"step {step}: {'; '.join(text)}")
         self.pace.clear()
         return True
 
-    def _keep_if_best(self, score: float, figures: dict[str, Figure]) -> None:
-        if self.state.best is None or score > self.state.best["score"]:
-            self.state.best = {"step": self.state.step, "score": score}
-            self._export("best.safetensors", figures)
+    def _keep_if_best(self, measure: str, figure: Figure) -> None:
+        best = self.state.best
+        better = (lambda a, b: a < b) if measure == "loss" else (lambda a, b: a > b)
+        if best is None or best.measure != measure or better(figure.value, best.value):
+            self.state.best = Best(self.state.step, measure, figure.value)
+            self._export("best.safetensors", {measure: figure})
 
     # Files
 
     def _checkpoint(self) -> None:
         self._refuse_nan()
-        norms = torch._foreach_norm(list(self.model.parameters()))
-        if not torch.stack(norms).isfinite().all():
+        if not torch.nn.utils.get_total_norm(self.model.parameters()).isfinite():
             raise IncompleteError(
                 f"training: weights are no longer finite at step {self.state.step}; the checkpoint before is kept: "
                 f"begin again in another folder with a smaller training.learning_rate or training.clip_norm."

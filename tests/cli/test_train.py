@@ -1,0 +1,219 @@
+"""The installed command, with a Symphony so small that a step takes milliseconds."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from atomweave.cli.main import run
+from atomweave.data.store import MoleculeStore
+from atomweave.molecule import Molecule
+
+COMMAND = Path(sys.executable).with_name("atomweave")
+
+TINY = """
+model:
+  kind: symphony
+  focus_embedder: {kind: e3schnet, channels: 4, lmax: 1, n_layers: 1}
+  position_embedder: {kind: nequip, channels: 4, lmax: 1, n_layers: 1}
+  focus_head: {width: 8, n_hidden: 1}
+  position_head:
+    radius: bins
+    n_radii: 8
+    angular: {n_polar_drawing: 45, n_azimuth_drawing: 91}
+training:
+  n_steps: 6
+  molecules_per_batch: 4
+  validation_every: 3
+  validation_molecules: 4
+  samples_every: null
+  log_every: 1
+  checkpoint_every: 3
+  device: cpu
+  threads: 1
+"""
+
+METHANE = Molecule(
+    ["C", "H", "H", "H", "H"],
+    1.09 / np.sqrt(3) * np.array([[0, 0, 0], [1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]),
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Return a folder with a store and a configuration, the working directory of the test."""
+    store = MoleculeStore.from_molecules([METHANE] * 12)
+    MoleculeStore(
+        store.numbers,
+        store.positions,
+        store.offsets,
+        splits={"edm/train": np.arange(8), "edm/valid": np.arange(8, 12)},
+    ).write(tmp_path / "methane.safetensors")
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+TRAIN = ["train", "tiny.yaml", "--data", "methane.safetensors"]
+
+
+def error_of(capsys, arguments: list[str], status: int) -> str:
+    """Run a command that must fail with `status`, and return its one sentence."""
+    assert run(arguments) == status
+    shown = capsys.readouterr()
+    (sentence,) = [line for line in shown.err.splitlines() if line.startswith("error:")]
+    return sentence
+
+
+def test_command_trains_and_its_weights_grow_molecules(folder):
+    done = subprocess.run([COMMAND, *TRAIN, "--out", "run"], capture_output=True, text=True, check=True)
+    assert "Step 6 of 6: all steps are done." in done.stderr
+    assert done.stdout == ""
+    records = [json.loads(line) for line in (folder / "run/log.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records if record["kind"] == "train"] == [1, 2, 3, 4, 5, 6]
+    assert {"loss", "focus", "position", "fragments", "learning_rate"} <= records[0].keys()
+    from atomweave.models.weights import load_model
+
+    model = load_model(folder / "run/best.safetensors")
+    assert model.card.data == "methane.safetensors edm/train"
+    assert len(model.sample(2, seed=0, max_atoms=4)) == 2
+
+
+def test_samples_choose_the_best_weights(folder):
+    assert run([*TRAIN, "--out", "run", "training.samples_every=3", "training.n_samples=8"]) == 0
+    records = [json.loads(line) for line in (folder / "run/log.jsonl").read_text().splitlines()]
+    samples = [record for record in records if record["kind"] == "samples"]
+    assert [record["step"] for record in samples] == [3, 6]
+    assert all(0 <= record["valid"] <= record["finished"] <= 1 for record in samples)
+    assert all(record["valid_low"] <= record["valid"] <= record["valid_high"] for record in samples)
+
+
+def test_signal_writes_a_checkpoint_and_the_same_command_ends_as_if_nothing_had_been(folder):
+    steps = "training.n_steps=40"
+    assert run([*TRAIN, steps, "--out", "whole/run"]) == 0
+    command = [COMMAND, *TRAIN, steps, "--out", "parts/run"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    log = folder / "parts/run/log.jsonl"
+    deadline = time.monotonic() + 100
+    while not (log.exists() and log.stat().st_size) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGTERM)
+    _, shown = process.communicate(timeout=100)
+    assert "interrupted" in shown
+    assert process.returncode == 5
+    assert "Run the same command again to go on." in shown
+    assert "Traceback" not in shown
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    for name in ("log.jsonl", "last.safetensors", "best.safetensors", "checkpoints/step-000000040.safetensors"):
+        assert (folder / "parts/run" / name).read_bytes() == (folder / "whole/run" / name).read_bytes()
+
+
+def test_time_limit_ends_with_status_5_and_the_next_call_with_0(folder):
+    assert run([*TRAIN, "--out", "run", "--max-minutes", "0"]) == 5
+    assert run([*TRAIN, "--out", "run", "--max-minutes", "10"]) == 0
+
+
+def test_next_run_starts_from_the_weights_of_the_one_before(folder):
+    assert run([*TRAIN, "--out", "first"]) == 0
+    assert run([*TRAIN, "--out", "second", "--init-from", "first/best.safetensors"]) == 0
+    rates = [
+        json.loads(line)["learning_rate"]
+        for line in (folder / "second/log.jsonl").read_text().splitlines()
+        if '"train"' in line
+    ]
+    assert rates == sorted(rates)
+    assert rates[0] < rates[-1]
+
+
+def test_printed_configuration_is_a_configuration(folder, capsys):
+    assert run(["train", "tiny.yaml", "training.seed=5", "--print-config"]) == 0
+    printed = capsys.readouterr().out
+    (folder / "printed.yaml").write_text(printed)
+    assert run(["train", "printed.yaml", "--print-config"]) == 0
+    assert capsys.readouterr().out == printed
+    assert "  seed: 5  #" in printed
+
+
+def test_misspelt_field_is_a_usage_error(folder, capsys):
+    sentence = error_of(capsys, [*TRAIN, "--out", "run", "training.learning_rat=1"], 2)
+    assert "training.learning_rat: there is no such field; did you mean 'learning_rate'?" in sentence
+    assert not (folder / "run").exists()
+
+
+@pytest.mark.parametrize("missing", ["--data", "--out"])
+def test_missing_option_is_a_usage_error(folder, capsys, missing):
+    arguments = [
+        "train",
+        "tiny.yaml",
+        *(["--out", "run"] if missing == "--data" else ["--data", "methane.safetensors"]),
+    ]
+    assert f"{missing} is missing" in error_of(capsys, arguments, 2)
+
+
+def test_missing_split_is_bad_input(folder, capsys):
+    sentence = error_of(capsys, [*TRAIN, "--out", "run", "training.train_split=edm/trian"], 3)
+    assert "training.train_split" in sentence
+    assert "did you mean 'edm/train'?" in sentence
+
+
+def test_element_that_the_model_lacks_is_bad_input(folder, capsys):
+    assert "elements H are not" in error_of(capsys, [*TRAIN, "--out", "run", "model.species=[C,N]"], 3)
+
+
+def test_store_that_is_none_is_refused(folder, capsys):
+    sentence = error_of(capsys, ["train", "tiny.yaml", "--data", "tiny.yaml", "--out", "run"], 4)
+    assert "tiny.yaml" in sentence
+
+
+def test_weights_that_are_a_pickle_are_refused(folder, capsys):
+    (folder / "weights.safetensors").write_bytes(b"PK\x03\x04" + b"\0" * 100)
+    sentence = error_of(capsys, [*TRAIN, "--out", "run", "--init-from", "weights.safetensors"], 4)
+    assert "is a pickle" in sentence
+
+
+def test_changed_configuration_does_not_continue_a_run(folder, capsys):
+    assert run([*TRAIN, "--out", "run"]) == 0
+    capsys.readouterr()
+    sentence = error_of(capsys, [*TRAIN, "--out", "run", "training.learning_rate=1"], 2)
+    assert "training.learning_rate: 0.0005 there, 1.0 here" in sentence
+
+
+def test_first_step_comes_soon(folder):
+    def seconds() -> float:  # of work: the wall clock also counts what else the machine does
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    began = seconds()
+    subprocess.run([COMMAND, *TRAIN, "--out", "run", "training.n_steps=1"], capture_output=True, check=True)
+    assert seconds() - began < 10
+
+
+def test_weights_are_listed_shown_and_shipped(folder, capsys):
+    assert run([*TRAIN, "--out", "run"]) == 0
+    (folder / "card.yaml").write_text(
+        "summary: Methane only.\nfigures: {valid: {value: 0.5, low: 0.4, high: 0.6, n: 100}}\n"
+    )
+    assert run(["models", "ship", "run/last.safetensors", "-o", "methane-tiny.safetensors", "--card", "card.yaml"]) == 0
+    capsys.readouterr()
+    assert run(["models", "show", "methane-tiny.safetensors"]) == 0
+    shown = capsys.readouterr().out
+    for line in ("name: methane-tiny", "summary: Methane only.", "steps: 6", "valid: 0.5 (0.4 to 0.6), n = 100"):
+        assert line in shown
+    assert "  kind: symphony" in shown
+    assert run(["models"]) == 0
+    assert "symphony" in capsys.readouterr().out
+
+
+def test_shipping_in_an_unknown_type_is_a_usage_error(folder, capsys):
+    assert run([*TRAIN, "--out", "run"]) == 0
+    capsys.readouterr()
+    arguments = ["models", "ship", "run/last.safetensors", "-o", "x.safetensors", "--dtype", "float61"]
+    assert "did you mean 'float16'?" in error_of(capsys, arguments, 2)
