@@ -40,7 +40,7 @@ class TextColumn(Sequence[str]):
         if isinstance(index, slice) or np.ndim(index) == 1:
             return TextColumn.of(self[int(i)] for i in np.arange(len(self))[index])
         index = range(len(self))[index]
-        return self.utf8[self.offsets[index] : self.offsets[index + 1]].tobytes().decode()
+        return self.utf8[self.offsets[index] : self.offsets[index + 1]].tobytes().decode(errors="replace")
 
     def __iter__(self) -> Iterator[str]:
         return (self[i] for i in range(len(self)))

@@ -97,9 +97,9 @@ def random_splits(n_molecules: int, shares: Mapping[str, float], seed: int) -> d
     """
     _check_shares(shares)
     order = np.random.Generator(np.random.Philox(key=fold_in(seed, "splits"))).permutation(n_molecules)
-    ends = np.rint(np.cumsum(list(shares.values())) * n_molecules).astype(np.int64)
+    ends = np.rint(np.cumsum([0.0, *shares.values()]) * n_molecules).astype(np.int64)
     splits = {}
-    for name, start, end in zip(shares, [0, *ends[:-1]], ends, strict=True):
+    for name, start, end in zip(shares, ends[:-1], ends[1:], strict=True):
         if start == end:
             raise InputError(f"split {name!r}: a share of {shares[name]} of {n_molecules} molecules is none.")
         splits[name] = np.sort(order[start:end]).astype(np.int64)

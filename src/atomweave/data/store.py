@@ -49,8 +49,9 @@ class MoleculeStore:
         if self.numbers.min() < 1 or self.numbers.max() >= len(SYMBOLS):
             raise InputError("an atomic number is unknown, wanted 1 to 118.")
         for name, column in self.properties.items():
-            if len(column) != len(self):
-                raise InputError(f"property {name!r} has {len(column)} values for {len(self)} molecules.")
+            shape = (len(column),) if isinstance(column, TextColumn) else column.shape
+            if shape[:1] != (len(self),):
+                raise InputError(f"property {name!r} has shape {shape}, wanted {len(self)} values, one a molecule.")
         for name in self.units:
             if name not in self.properties:
                 raise InputError(f"there is a unit for {name!r}, but no such property.")

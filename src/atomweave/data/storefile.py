@@ -57,6 +57,8 @@ def open_store(path: str | Path, verify: bool) -> MoleculeStore:
         raise RefusedFileError(
             f"{path}: the contents do not match their sha256 {sha256[:12]}...: damaged or altered, copy it again."
         )
+    if verify and not np.isfinite(store.positions).all():
+        raise RefusedFileError(f"{path}: a position is not finite; build the file again with `atomweave data build`.")
     store.__dict__["sha256"] = sha256  # fills the cached property, so that it is not computed once more
     return store
 
