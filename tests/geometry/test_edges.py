@@ -2,7 +2,7 @@
 
 import torch
 
-from atomweave.geometry.edges import edges_into, pairs_within, prefix_rows
+from atomweave.geometry.edges import pairs_within, prefix_rows, reception
 
 CUTOFF = 2.0
 
@@ -49,9 +49,14 @@ def test_edges_into_an_atom_come_from_its_fragment() -> None:
     rows = prefix_rows(prefix, 6)
     assert len(rows.molecule) == int(prefix.sum())
     molecule, decision, atom = torch.tensor([0, 0, 1]), torch.tensor([1, 2, 0]), torch.tensor([2, 0, 1])
-    edges = edges_into(rows, pairs, molecule, decision, atom)
+    read = reception(rows, pairs, molecule, decision, atom)
+    edges = read.edges()
     found = set()
-    for sender, pair, receiver in zip(edges.sender.tolist(), edges.pair.tolist(), edges.receiver.tolist(), strict=True):
+    columns = (edges.sender, read.pairs[edges.pair], read.links[edges.link], edges.receiver)
+    for sender, pair, link, receiver in zip(*(column.tolist() for column in columns), strict=True):
+        assert pairs.molecule[link] == pairs.molecule[pair]
+        assert pairs.receiver[link] == max(pairs.receiver[pair], pairs.sender[pair])
+        assert pairs.sender[link] == min(pairs.receiver[pair], pairs.sender[pair])
         assert rows.molecule[sender] == molecule[receiver] == pairs.molecule[pair]
         assert rows.decision[sender] == decision[receiver]
         assert rows.atom[sender] == pairs.sender[pair]
@@ -65,3 +70,6 @@ def test_edges_into_an_atom_come_from_its_fragment() -> None:
     }
     assert found == expected
     assert expected
+    # What no fragment reads is not computed.
+    assert set(read.pairs.tolist()) == set(read.pairs[edges.pair].tolist())
+    assert len(read.links) < len(read.pairs)

@@ -68,18 +68,60 @@ def prefix_rows(prefix: Tensor, n_atoms: int) -> PrefixRows:
 
 @dataclass(frozen=True)
 class FragmentEdges:
-    """Edges of fragments into chosen receivers: which row sends, which pair it crosses, which receiver it reaches."""
+    """Edges of fragments into chosen receivers: which row sends, what it crosses, which receiver it reaches."""
 
     sender: Tensor  # (n_edges,) int64, row of `PrefixRows`
-    pair: Tensor  # (n_edges,) int64, row of `Pairs`
+    pair: Tensor  # (n_edges,) int64, position in `Reception.pairs`
+    link: Tensor  # (n_edges,) int64, position in `Reception.links`
     receiver: Tensor  # (n_edges,) int64, position among the chosen receivers, ascending
-    n_receivers: int
 
 
-def edges_into(rows: PrefixRows, pairs: Pairs, molecule: Tensor, decision: Tensor, atom: Tensor) -> FragmentEdges:
-    """List all edges of fragment (molecule, decision) into `atom`; the three arguments are (n_receivers,) each."""
-    pair = pairs.index[molecule, atom]  # (n_receivers, n_atoms)
-    row = rows.row[molecule, decision]
-    exists = (pair < len(pairs.molecule)) & (row < len(rows.molecule))
-    receiver, sender_atom = exists.nonzero(as_tuple=True)
-    return FragmentEdges(row[receiver, sender_atom], pair[receiver, sender_atom], receiver, len(molecule))
+@dataclass(frozen=True)
+class Reception:
+    """Chosen atoms of fragments that receive from all others of their fragment, and which pairs are read on the way.
+
+    What depends on the distance alone is shared by the two directions of a pair: it is kept by link, an unordered pair.
+    """
+
+    molecule: Tensor  # (n_receivers,) int64
+    atom: Tensor  # (n_receivers,) int64
+    prefix: Tensor  # (n_receivers,) int64, atoms of the receiver's fragment
+    first_row: Tensor  # (n_receivers,) int64, row of the fragment's first atom; its other rows follow
+    pairs: Tensor  # (n_pairs_read,) int64, rows of `Pairs`
+    links: Tensor  # (n_links_read,) int64, rows of `Pairs`: of the two directions, the one whose receiver is later
+    pair: Tensor  # (n_molecules, n_atoms, n_atoms) int64, position in `pairs` at [molecule, receiver, sender], -1 where unread
+    link: Tensor  # (n_molecules, n_atoms, n_atoms) int64, position in `links`, -1 where neither direction is read
+
+    def edges(self) -> FragmentEdges:
+        """List the edges one by one."""
+        pair = self.pair[self.molecule, self.atom]  # (n_receivers, n_atoms)
+        atoms = torch.arange(pair.shape[1], device=pair.device)
+        receiver, sender = ((pair >= 0) & (atoms < self.prefix[:, None])).nonzero(as_tuple=True)
+        link = self.link[self.molecule[receiver], self.atom[receiver], sender]
+        return FragmentEdges(self.first_row[receiver] + sender, pair[receiver, sender], link, receiver)
+
+
+def reception(rows: PrefixRows, pairs: Pairs, molecule: Tensor, decision: Tensor, atom: Tensor) -> Reception:
+    """Let `atom` of fragment (molecule, decision) receive; the three arguments are (n_receivers,) each."""
+    n_molecules, n_atoms = pairs.index.shape[:2]
+    prefix = rows.prefix[molecule, decision]
+    longest = torch.zeros(n_molecules * n_atoms, dtype=prefix.dtype, device=prefix.device)
+    longest.scatter_reduce_(0, molecule * n_atoms + atom, prefix, "amax")
+    read = (pairs.sender < longest[pairs.molecule * n_atoms + pairs.receiver]).nonzero()[:, 0]
+    at = pairs.molecule[read], pairs.receiver[read], pairs.sender[read]
+    pair = torch.full_like(pairs.index, -1)
+    pair[at] = torch.arange(len(read), device=read.device)
+    linked = ((pair >= 0) | (pair.mT >= 0)).tril()
+    later = linked.nonzero(as_tuple=True)
+    link = torch.full_like(pairs.index, -1)
+    link[later] = torch.arange(len(later[0]), device=read.device)
+    return Reception(
+        molecule,
+        atom,
+        prefix,
+        rows.row[molecule, decision, 0],
+        read,
+        pairs.index[later],
+        pair,
+        torch.maximum(link, link.mT),
+    )

@@ -136,9 +136,7 @@ class Symphony(Model):
         species = torch.where(choice > 0, (choice - 1) % n_species, 0)
         positions = f.positions.new_zeros(n_fragments, 3)
         if len(placed):
-            growing = Fragments(
-                f.species[placed], f.positions[placed], f.n_atoms[placed], f.ended[placed], f.policy
-            )
+            growing = Fragments(f.species[placed], f.positions[placed], f.n_atoms[placed], f.ended[placed], f.policy)
             features = self._features_at_focus(growing, focus[placed])
             vectors = self.position_head.draw(features, species[placed], uniforms[placed, 1:], temperatures)
             positions[placed] = f.positions[placed, focus[placed]] + vectors
@@ -169,7 +167,9 @@ class Symphony(Model):
             everywhere = self.focus_embedder(pairs, t.species, rows, lmax=0)
             if self.position_embedder.config.cutoff != self.focus_embedder.config.cutoff:
                 pairs = pairs_within(positions, t.n_atoms, self.position_embedder.config.cutoff, t.positions)
-            features = self.position_embedder(pairs, t.species, rows, at=place)
+            # Only fragments that grow need a position.
+            growing = prefix_rows(t.prefix * (t.kind == Decision.PLACE), t.species.shape[1])
+            features = self.position_embedder(pairs, t.species, growing, at=place)
         return self.focus_head(everywhere[0][0], rows.row), place, features
 
     def _targets(self, t: Trajectories, place: Place, origin: Tensor) -> tuple[Tensor, Tensor]:

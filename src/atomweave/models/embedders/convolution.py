@@ -5,7 +5,8 @@ in, degree out, |m|) by its weight, and turns the result back. With natural pari
 real weight for +m and -m.
 
 The gradient is written out, because what the chain rule would store is n_degrees_in times the features of every edge:
-here both directions stream over chunks of receivers, and the backward pass computes the messages again.
+here both directions stream over chunks of receivers, and the backward pass computes the messages again. On a CPU with a C
+compiler, `kernels.convolution` does the same several times faster.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...geometry.edges import FragmentEdges
+from ...geometry.edges import FragmentEdges, Reception
+from ...kernels.convolution import CompiledConvolution, compiled
 
 EDGES_PER_CHUNK = 2048
 """Edges convolved at a time, so that the messages of a chunk stay in the last-level cache."""
@@ -33,56 +35,61 @@ def convolution_paths(lmax_in: int, lmax_out: int) -> list[Path]:
     ]
 
 
-def convolve(features: Tensor, weights: Tensor, rotations: list[Tensor], edges: FragmentEdges, lmax_out: int) -> list[Tensor]:
+def convolve(
+    features: Tensor, weights: Tensor, rotations: list[Tensor], read: Reception, lmax_out: int
+) -> list[Tensor]:
     """Send features along the edges of all fragments and sum them at the receivers.
 
     Args:
-        features: (n_rows, n_components, channels), degrees 0..lmax_in one after the other.
-        weights: (n_pairs, n_paths, channels), in the order of `convolution_paths`.
-        rotations: for each degree up to the higher lmax (n_pairs, 2l + 1, 2l + 1), into the frame of the pair.
-        edges: who sends to whom across which pair.
+        features: (n_components, n_rows, channels), degrees 0..lmax_in one after the other.
+        weights: (n_links_read, n_paths, channels), in the order of `convolution_paths`.
+        rotations: for each degree up to the higher lmax (n_pairs_read, 2l + 1, 2l + 1), into the frame of the pair.
+        read: who receives from whom, across which pair and link.
         lmax_out: highest degree of the result.
 
     Returns:
         For each degree out (2l + 1, n_receivers, n_degrees_in * channels).
     """
-    summed = _Convolution.apply(features, weights, rotations, edges, lmax_out)
-    n_in = int(features.shape[1] ** 0.5)
-    return [
-        part.unflatten(1, (2 * degree + 1, n_in * features.shape[2])).transpose(0, 1)
-        for degree, part in enumerate(
-            summed.split([(2 * degree + 1) * n_in * features.shape[2] for degree in range(lmax_out + 1)], dim=1)
-        )
-    ]
+    if compiled(features, lmax_out):
+        flat = torch.cat([rotation.flatten(1) for rotation in rotations], dim=1)
+        received = CompiledConvolution.apply(features, weights, flat, read, lmax_out)
+    else:
+        received = StreamedConvolution.apply(features, weights, rotations, read, lmax_out)
+    return received.split([2 * degree + 1 for degree in range(lmax_out + 1)])
 
 
-class _Convolution(torch.autograd.Function):
+class StreamedConvolution(torch.autograd.Function):
+    """The convolution in torch, on any device."""
+
     @staticmethod
     def forward(
         ctx: torch.autograd.function.FunctionCtx,
         features: Tensor,
         weights: Tensor,
         rotations: list[Tensor],
-        edges: FragmentEdges,
+        read: Reception,
         lmax_out: int,
     ) -> Tensor:
-        """Return (n_receivers, components out * n_degrees_in * channels)."""
+        """Return (components out, n_receivers, n_degrees_in * channels); arguments as in `convolve`."""
+        features = features.transpose(0, 1).contiguous()
+        edges, n_receivers = read.edges(), len(read.atom)
         ctx.save_for_backward(features, weights, *rotations)
-        ctx.edges, ctx.lmax_out = edges, lmax_out
-        degrees_in = int(features.shape[1] ** 0.5)
-        summed = features.new_zeros(edges.n_receivers, (lmax_out + 1) ** 2 * degrees_in * features.shape[2])
-        for table in _tables(edges):
+        ctx.edges, ctx.lmax_out, ctx.n_receivers = edges, lmax_out, n_receivers
+        width = int(features.shape[1] ** 0.5) * features.shape[2]
+        summed = features.new_zeros(n_receivers, (lmax_out + 1) ** 2 * width)
+        for table in _tables(edges, n_receivers):
             chunk = _Chunk(table, features, weights, rotations, lmax_out)
             summed[table.receivers] = torch.cat([chunk.receive(degree) for degree in range(lmax_out + 1)], dim=1)
-        return summed
+        return summed.unflatten(1, (-1, width)).transpose(0, 1).contiguous()
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
         features, weights, *rotations = ctx.saved_tensors
         grad_features, grad_weights = torch.zeros_like(features), torch.zeros_like(weights)
+        grad = grad.transpose(0, 1).flatten(1)
         degrees_in = int(features.shape[1] ** 0.5)
         sizes = [(2 * degree + 1) * degrees_in * features.shape[2] for degree in range(ctx.lmax_out + 1)]
-        for table in _tables(ctx.edges):
+        for table in _tables(ctx.edges, ctx.n_receivers):
             chunk = _Chunk(table, features, weights, rotations, ctx.lmax_out)
             for degree, part in enumerate(grad[table.receivers].split(sizes, dim=1)):
                 chunk.send_back(degree, part)
@@ -91,11 +98,11 @@ class _Convolution(torch.autograd.Function):
             if not bool(real.all()):
                 keep = real.nonzero()[:, 0]
                 grad_features.index_add_(0, table.sender.flatten()[keep], sent[keep])
-                grad_weights.index_add_(0, table.pair.flatten()[keep], chunk.grad_weights[keep])
+                grad_weights.index_add_(0, table.link.flatten()[keep], chunk.grad_weights[keep])
             else:
                 grad_features.index_add_(0, table.sender.flatten(), sent)
-                grad_weights.index_add_(0, table.pair.flatten(), chunk.grad_weights)
-        return grad_features, grad_weights, None, None, None
+                grad_weights.index_add_(0, table.link.flatten(), chunk.grad_weights)
+        return grad_features.transpose(0, 1), grad_weights, None, None, None
 
 
 @dataclass(frozen=True)
@@ -105,12 +112,13 @@ class _Table:
     receivers: Tensor  # (n_receivers,) int64
     sender: Tensor  # (n_receivers, n_neighbours) int64; 0 where not real
     pair: Tensor  # (n_receivers, n_neighbours) int64; 0 where not real
+    link: Tensor  # (n_receivers, n_neighbours) int64; 0 where not real
     real: Tensor  # (n_receivers, n_neighbours) bool
 
 
-def _tables(edges: FragmentEdges) -> list[_Table]:
+def _tables(edges: FragmentEdges, n_receivers: int) -> list[_Table]:
     """Group receivers with about equally many neighbours, at most `EDGES_PER_CHUNK` edges together; lone atoms in none."""
-    n_neighbours = torch.bincount(edges.receiver, minlength=edges.n_receivers)
+    n_neighbours = torch.bincount(edges.receiver, minlength=n_receivers)
     first = n_neighbours.cumsum(0) - n_neighbours
     order = torch.argsort(n_neighbours, stable=True)
     counts = n_neighbours[order].tolist()
@@ -123,7 +131,7 @@ def _tables(edges: FragmentEdges) -> list[_Table]:
         column = torch.arange(counts[stop - 1], device=order.device)
         real = column < n_neighbours[members, None]
         edge = torch.where(real, first[members, None] + column, first[members, None])
-        tables.append(_Table(members, edges.sender[edge], edges.pair[edge], real))
+        tables.append(_Table(members, edges.sender[edge], edges.pair[edge], edges.link[edge], real))
         start = stop
     return tables
 
@@ -131,13 +139,15 @@ def _tables(edges: FragmentEdges) -> list[_Table]:
 class _Chunk:
     """The edges of one table: features in their frames, and both directions of the product."""
 
-    def __init__(self, table: _Table, features: Tensor, weights: Tensor, rotations: list[Tensor], lmax_out: int) -> None:
+    def __init__(
+        self, table: _Table, features: Tensor, weights: Tensor, rotations: list[Tensor], lmax_out: int
+    ) -> None:
         self.shape, self.channels = table.pair.shape, features.shape[2]
         self.degrees_in = int(features.shape[1] ** 0.5)
         pair = table.pair.flatten()
         self.rotations = [rotation[pair] for rotation in rotations]  # (n_edges, 2l + 1, 2l + 1)
         # Filled-up places receive nothing, because their weights are zero.
-        self.weights = weights[pair] * table.real.flatten()[:, None, None]
+        self.weights = weights[table.link.flatten()] * table.real.flatten()[:, None, None]
         sent = features[table.sender.flatten()]
         self.turned = [
             self.rotations[degree] @ sent[:, degree**2 : (degree + 1) ** 2] for degree in range(self.degrees_in)

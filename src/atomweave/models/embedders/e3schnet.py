@@ -15,10 +15,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...config import Config
 from ...geometry.edges import Pairs, PrefixRows
 from ...geometry.harmonics import coupling, degree_slice, spherical_harmonics
 from ...geometry.radial import cosine_cutoff, gaussian_basis
-from ...config import Config
 from .equivariant import Features, Linear, normal_embedding, normalised, shifted_softplus
 
 
@@ -121,9 +121,7 @@ class Interaction(nn.Module):
             rows: the fragments.
             lmax: highest degree wanted.
         """
-        live = [
-            position for position, (a, b, out) in enumerate(self.paths) if out <= lmax and (a + b + out) % 2 == 0
-        ]
+        live = [position for position, (a, b, out) in enumerate(self.paths) if out <= lmax and (a + b + out) % 2 == 0]
         filters = self._filters(live, radial, cutoff)
         gathered: list[list[Tensor]] = [[] for _ in range(lmax + 1)]
         for degree_in, sent in enumerate(self.linear_filter(features)):

@@ -55,9 +55,9 @@ class Linear(nn.Module):
             torch.randn(n_in, n_out) for n_in, n_out in zip(channels_in, channels_out, strict=False)
         )
 
-    def forward(self, features: Features) -> Features:
+    def forward(self, features: Features, scale: float = 1.0) -> Features:
         """Map (2l + 1, n_rows, channels_in[l]) to (2l + 1, n_rows, channels_out[l]), as many degrees as are given."""
-        return [x @ (w / math.sqrt(w.shape[0])) for x, w in zip(features, self.weights, strict=False)]
+        return [x @ (w * (scale / math.sqrt(w.shape[0]))) for x, w in zip(features, self.weights, strict=False)]
 
 
 class SpeciesLinear(nn.Module):
@@ -99,9 +99,7 @@ class Network(nn.Module):
 
     def __init__(self, widths: Sequence[int], activation: str) -> None:
         super().__init__()
-        self.weights = nn.ParameterList(
-            torch.randn(n_in, n_out) for n_in, n_out in itertools.pairwise(widths)
-        )
+        self.weights = nn.ParameterList(torch.randn(n_in, n_out) for n_in, n_out in itertools.pairwise(widths))
         self.activation = normalised(activation)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -5,15 +5,14 @@ What is notable here:
 - The tensor product is done in the frame where the edge is the polar axis (eSCN, Passaro and Zitnick 2023). There it is
   diagonal in m, and parity allows one real weight for each |m| and no mixing of +m with -m: all 91 paths of degree 5
   are 91 weights a channel.
-- Radial networks, harmonics and rotations depend on a pair of atoms alone: they are evaluated once a pair and molecule, and
-  every prefix that holds both atoms reads them.
+- Harmonics and rotations depend on a pair of atoms alone, radial networks on its length: they are evaluated once a pair,
+  or once for both its directions, and every prefix that holds both atoms reads them.
 - The first layer's messages depend on the sender's species alone, so that prefixes are prefix sums.
 - The last layer is evaluated only at the atoms that are asked for: the focus.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -21,13 +20,14 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...geometry.edges import FragmentEdges, Pairs, PrefixRows, edges_into
+from ...config import Config
+from ...geometry.edges import Pairs, PrefixRows, Reception, reception
 from ...geometry.harmonics import degree_slice, spherical_harmonics
 from ...geometry.radial import bessel_basis, polynomial_envelope
 from ...geometry.rotations import edge_rotations
-from ...config import Config
 from .convolution import convolution_paths, convolve
 from .equivariant import Features, Linear, Network, SpeciesLinear, normal_embedding, normalised, prefix_sums
+
 
 class NequIPConfig(Config):
     """Sizes of the NequIP embedder; the defaults are the published position embedder."""
@@ -56,7 +56,10 @@ class NequIP(nn.Module):
         last = config.n_layers - 1
         self.layers = nn.ModuleList(
             NequIPLayer(
-                config, n_species, lmax_in=config.lmax if layer else 0, lmax_out=self.lmax if layer == last else config.lmax
+                config,
+                n_species,
+                lmax_in=config.lmax if layer else 0,
+                lmax_out=self.lmax if layer == last else config.lmax,
             )
             for layer in range(config.n_layers)
         )
@@ -95,9 +98,9 @@ class NequIP(nn.Module):
             features = [x.index_select(1, chosen) for x in features]
         for index, layer in enumerate(self.layers[1:], start=1):
             molecule, decision, atom = wanted if index == last else everywhere
-            edges = edges_into(rows, pairs, molecule, decision, atom)
             receivers = rows.row[molecule, decision, atom]
-            features = layer(features, radial, pairs.vectors, edges, receivers, row_species[receivers])
+            read = reception(rows, pairs, molecule, decision, atom)
+            features = layer(features, radial, pairs.vectors, read, receivers, row_species[receivers])
         n_degrees = self.lmax + 1 if lmax is None else lmax + 1
         return [x * self.config.degree_damping**degree for degree, x in enumerate(features[:n_degrees])]
 
@@ -147,7 +150,7 @@ class NequIPLayer(nn.Module):
             dense = dense.index_copy(1, place, messages)
             summed = prefix_sums(dense.unflatten(1, (n_molecules, n_atoms, n_atoms)), rows.prefix)
             received.append(summed.flatten(1, 3).index_select(1, source))
-        mixed = self.linear_down([x * self.neighbour_scale for x in received])
+        mixed = self.linear_down(received, self.neighbour_scale)
         mixed[0] = mixed[0] + functional.embedding(row_species, self.skip.lookup(embedding))
         return self._gate_and_map(mixed)
 
@@ -156,17 +159,16 @@ class NequIPLayer(nn.Module):
         features: Features,
         radial: Tensor,
         vectors: Tensor,
-        edges: FragmentEdges,
+        read: Reception,
         receivers: Tensor,
         receiver_species: Tensor,
     ) -> Features:
         """Later layers: `features` of all rows in, features of the `receivers` (row indices) out."""
-        sent = torch.cat(self.linear_up(features)).transpose(0, 1).contiguous()  # (n_rows, components, channels)
-        used, pair = edges.pair.unique(return_inverse=True)
-        weights = self.radial_network(radial[used]).unflatten(-1, (self.n_paths, self.channels))
-        rotations = edge_rotations(vectors[used], max(self.lmax_in, self.lmax_out))
-        received = convolve(sent, weights, rotations, replace(edges, pair=pair), self.lmax_out)
-        mixed = self.linear_down([x * self.neighbour_scale for x in received])
+        sent = torch.cat(self.linear_up(features))
+        weights = self.radial_network(radial[read.links]).unflatten(-1, (self.n_paths, self.channels))
+        rotations = edge_rotations(vectors[read.pairs], max(self.lmax_in, self.lmax_out))
+        received = convolve(sent, weights, rotations, read, self.lmax_out)
+        mixed = self.linear_down(received, self.neighbour_scale)
         own = [x.index_select(1, receivers) for x in features]
         skipped = self.skip(own, receiver_species)
         mixed = [x + skipped[degree] if degree < len(skipped) else x for degree, x in enumerate(mixed)]
@@ -178,4 +180,3 @@ class NequIPLayer(nn.Module):
         gated = [self.silu(scalars)]
         gated += [x * self.silu(gate) for x, gate in zip(mixed[1:], gates, strict=True)]
         return self.linear_out(gated)
-

@@ -1,0 +1,115 @@
+"""The equivariant convolution in C (`convolution.c`): values and gradients of `models.embedders.convolution.convolve`."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .library import in_parallel, library
+
+if TYPE_CHECKING:
+    from ..geometry.edges import Reception
+
+_LANES, _MAX_DEGREE = 16, 8  # as in the C source
+
+
+class _Arguments(ctypes.Structure):
+    """`convolution` of the C source, field by field."""
+
+    _SIZES = ("channels", "lmax_in", "lmax_out", "n_atoms", "n_rows", "n_receivers")
+    _TENSORS = (
+        *("features", "weights", "rotations", "pair", "link", "order", "molecule_start", "atom", "prefix", "first_row"),
+        *("received", "grad_received", "grad_features", "grad_weights"),
+    )
+    _fields_ = (*((name, ctypes.c_int64) for name in _SIZES), *((name, ctypes.c_void_p) for name in _TENSORS))
+
+
+def compiled(features: Tensor, lmax_out: int) -> bool:
+    """Say whether the kernel is there and made for these features (components, n_rows, channels)."""
+    fits = features.shape[2] % _LANES == 0 and len(features) <= (_MAX_DEGREE + 1) ** 2 and lmax_out <= _MAX_DEGREE
+    return fits and features.device.type == "cpu" and features.dtype == torch.float32 and library() is not None
+
+
+class CompiledConvolution(torch.autograd.Function):
+    """Streams over fragments: nothing is stored per edge, and the backward pass turns the features again."""
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        features: Tensor,
+        weights: Tensor,
+        rotations: Tensor,
+        read: Reception,
+        lmax_out: int,
+    ) -> Tensor:
+        """Return (components out, n_receivers, n_degrees_in * channels).
+
+        Args:
+            ctx: as autograd gives it.
+            features: (components in, n_rows, channels).
+            weights: (n_links_read, n_paths, channels).
+            rotations: (n_pairs_read, sum of (2l + 1)^2), the matrices of all degrees one after the other.
+            read: who receives what.
+            lmax_out: highest degree of the result.
+        """
+        degrees_in = int(len(features) ** 0.5)
+        n_receivers = len(read.atom)
+        received = features.new_empty((lmax_out + 1) ** 2, n_receivers, degrees_in * features.shape[2])
+        key = read.molecule * read.pair.shape[1] + read.atom
+        # Fragments that hold the same atom pass by one after the other, while the weights of its pairs are in the cache.
+        order = torch.argsort(key, stable=True)
+        n_molecules = len(read.pair)
+        counts = torch.bincount(read.molecule, minlength=n_molecules)
+        molecule_start = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        inputs = {
+            "features": features.contiguous(),
+            "weights": weights.contiguous(),
+            "rotations": rotations.contiguous(),
+            "order": order,
+            "molecule_start": molecule_start,
+            **{name: getattr(read, name).contiguous() for name in ("pair", "link", "atom", "prefix", "first_row")},
+        }
+        ctx.lmax_out, ctx.names = lmax_out, tuple(inputs)
+        ctx.save_for_backward(*inputs.values())
+        _run("convolution_forward", lmax_out, n_receivers, inputs | {"received": received})
+        return received
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of features and weights."""
+        inputs = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
+        outputs = {
+            "grad_features": torch.zeros_like(inputs["features"]),
+            "grad_weights": torch.zeros_like(inputs["weights"]),
+        }
+        _run(
+            "convolution_backward", ctx.lmax_out, grad.shape[1], inputs | outputs | {"grad_received": grad.contiguous()}
+        )
+        return outputs["grad_features"], outputs["grad_weights"], None, None, None
+
+
+def _run(name: str, lmax_out: int, n_receivers: int, tensors: dict[str, Tensor]) -> None:
+    n_components, n_rows, channels = tensors["features"].shape
+    arguments = _Arguments(
+        channels=channels,
+        lmax_in=int(n_components**0.5) - 1,
+        lmax_out=lmax_out,
+        n_atoms=tensors["pair"].shape[1],
+        n_rows=n_rows,
+        n_receivers=n_receivers,
+        **{name: tensor.data_ptr() for name, tensor in tensors.items()},
+    )
+    in_parallel(functools.partial(_function(name), ctypes.byref(arguments)), len(tensors["pair"]))
+
+
+@functools.cache
+def _function(name: str) -> ctypes._FuncPointer:
+    loaded = library()
+    assert loaded is not None, "`compiled` was asked first"
+    function = getattr(loaded, name)
+    function.argtypes, function.restype = [ctypes.POINTER(_Arguments), ctypes.c_int64, ctypes.c_int64], ctypes.c_int
+    return function
