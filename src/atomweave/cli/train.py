@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -78,8 +77,9 @@ def judge_samples(model: Model, n_molecules: int, seed: int) -> dict[str, float]
     from ..evaluation.headline import judge
     from ..evaluation.stability import stability
     from ..growth.grower import grow
+    from .sample import default_workers
 
-    n_workers = len(os.sched_getaffinity(0)) if model.device.type == "cpu" else 1
+    n_workers = default_workers() if model.device.type == "cpu" else 1
     attempts = grow(model, n_molecules, seed=seed, workers=n_workers).attempts
     if find_spec("rdkit") is None:
         finished = [attempt.molecule for attempt in attempts if attempt.finished]

@@ -99,4 +99,4 @@ class Display:
 
     def say(self, sentence: str) -> None:
         """Print one line that stays."""
-        self._console.print(sentence, markup=False, soft_wrap=True)
+        self._console.print(sentence, markup=False, soft_wrap=True, highlight=False)
