@@ -80,7 +80,7 @@ class Perception:
         """The RDKit molecule, or None if invalid."""
         from rdkit import Chem
 
-        return Chem.Mol(self.binary) if self.binary else None
+        return Chem.Mol(self.binary) if self.binary else None  # type: ignore[call-overload] # its stubs forget bytes
 
     def mol_or_raise(self) -> Chem.Mol:
         """Return the RDKit molecule.
@@ -99,9 +99,7 @@ def perceive(molecule: Molecule) -> Perception:
     return perceive_atoms(molecule.numbers, molecule.positions)
 
 
-def perceive_many(
-    molecules: Sequence[Molecule], workers: int | None = None, timeout: float = 10.0
-) -> list[Perception]:
+def perceive_many(molecules: Sequence[Molecule], workers: int | None = None, timeout: float = 10.0) -> list[Perception]:
     """Find bonds and bond orders of many molecules in worker processes that a hang or a crash cannot bring down.
 
     Args:

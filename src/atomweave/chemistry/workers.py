@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..errors import AtomweaveError
 from .bonds import CRASH, TIME_OUT, Perception
@@ -95,12 +95,12 @@ class _Worker:
         """Return one perception a molecule, starting a new process after each that ends on the way."""
         found: list[Perception] = []
         while len(found) < len(molecules) and not self.given_up:
-            process = self.process or self._start()
+            requests, replies = _pipes(self.process or self._start())
             try:
-                send_molecules(process.stdin, molecules[len(found) :])
+                send_molecules(requests, molecules[len(found) :])
                 while len(found) < len(molecules):
                     self._set_deadline(self.timeout)
-                    reply = receive_perception(process.stdout)
+                    reply = receive_perception(replies)
                     self._set_deadline(float("inf"))
                     if reply is None or self.overdue:
                         break
@@ -129,39 +129,49 @@ class _Worker:
         """End the process, if there is one, and close its pipes."""
         if self.process is None:
             return
+        requests, replies = _pipes(self.process)
         self.process.kill()
-        self.process.stdout.close()
+        replies.close()
         with contextlib.suppress(BrokenPipeError):  # what was still buffered for it is lost with it
-            self.process.stdin.close()
+            requests.close()
         self.process.wait()
         self.process = None
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": _import_path()}
         with tempfile.TemporaryFile() as said:
-            self.process = subprocess.Popen(
+            # The command is our own interpreter and module.
+            self.process = process = subprocess.Popen(  # noqa: S603
                 self.command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
             )
             self._set_deadline(START_TIMEOUT)
-            first = self.process.stdout.readline()
+            first = _pipes(process)[1].readline()
             self._set_deadline(float("inf"))
             if first != READY and not self.given_up:
                 said.seek(0)
                 last = said.read().decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
                 raise AtomweaveError(f"a worker process for bond perception did not start: {last[0]}.")
-        return self.process
+        return process
 
     def _set_deadline(self, seconds: float) -> None:
         with self.clock:
             self.deadline = time.monotonic() + seconds
 
     def _post_mortem(self) -> Perception:
+        assert self.process is not None
         status = self.process.wait()
         self.release()
         if self.overdue:
             self.overdue = False
             return Perception(TIME_OUT, f"no answer within {self.timeout:g} s")
         return Perception(CRASH, f"the worker process ended with status {status}")
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[BinaryIO, BinaryIO]:
+    """Return where a process takes requests and where it replies."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout)
 
 
 def _import_path() -> str:

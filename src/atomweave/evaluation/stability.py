@@ -116,6 +116,7 @@ def _limits() -> np.ndarray:
     kind = {symbol: index for index, symbol in enumerate(VALENCES, 1)}
     limits = np.zeros((len(LENGTHS), len(kind) + 1, len(kind) + 1))
     for limit, lengths, margin in zip(limits, LENGTHS, MARGINS, strict=True):
-        for (first, second), length in lengths.items():
+        for pair, length in lengths.items():
+            first, second = pair[0], pair[1]
             limit[kind[first], kind[second]] = limit[kind[second], kind[first]] = length + margin
     return limits

@@ -35,9 +35,9 @@
     return viewer && viewer.getCanvas() ? { host, viewer, shown: null } : null;
   };
   const style = () => {
-    const colours = { ...$3Dmol.elementColors.Jmol, C: css("--carbon"), H: css("--hydrogen") };
-    const colorscheme = { prop: "elem", map: colours };
-    return { stick: { radius: 0.11, colorscheme }, sphere: { scale: 0.24, colorscheme } };
+    const ours = Object.fromEntries(["C", "H", "N", "O", "F"].map((symbol) => [symbol, css(`--${symbol}`)]));
+    const colorscheme = { prop: "elem", map: { ...$3Dmol.elementColors.Jmol, ...ours } };
+    return { stick: { radius: 0.12, doubleBondScaling: 0.55, tripleBondScaling: 0.4, colorscheme }, sphere: { scale: 0.22, colorscheme } };
   };
   const atomsOf = (molecule) => {
     const atoms = molecule.symbols.map((elem, i) => ({
@@ -59,6 +59,7 @@
     part.viewer.addModel().addAtoms(atomsOf(molecule));
     part.viewer.setStyle({}, style());
     part.viewer.zoomTo();
+    part.viewer.zoom(1.25); // its own margin is wide
     if (molecule.view) part.viewer.setView(molecule.view, true);
     else part.viewer.rotate(25, { x: 1, y: 1, z: 0 });
     part.viewer.render();
@@ -140,7 +141,7 @@
     card.querySelector(".verdict").textContent = verdict;
     card.querySelector(".verdict").classList.add(tone);
     card.querySelector(".verdict").title = molecule.detail || verdict;
-    card.querySelector(".smiles").textContent = `${molecule.index}  ${molecule.name || shortSmiles(molecule) || "–"}`;
+    card.querySelector(".smiles").textContent = `#${molecule.index}  ${molecule.name || shortSmiles(molecule)}`;
     if (!molecule.symbols.length) {
       stage.classList.add("flat");
       stage.dataset.note = "no atoms to show";
@@ -166,7 +167,7 @@
     all: ["all", () => true],
     valid: ["valid", (m) => m.valid],
     strict: ["connected and neutral", (m) => m.strict],
-    loose: ["valid, not neutral or not connected", (m) => m.valid && !m.strict],
+    loose: ["charged, radical or in pieces", (m) => m.valid && !m.strict],
     invalid: ["invalid", (m) => !m.valid],
   };
   const chosen = { verdict: "all", reason: "" };
@@ -207,7 +208,7 @@
       const { molecule } = card;
       const text = [molecule.formula, molecule.smiles, shortSmiles(molecule), molecule.name].join("\n").toLowerCase();
       const passes = tests[chosen.verdict][1](molecule) && (!chosen.reason || molecule.reason === chosen.reason)
-        && (!wanted || text.includes(wanted) || String(molecule.index) === wanted);
+        && (!wanted || text.includes(wanted) || String(molecule.index) === wanted.replace("#", ""));
       card.hidden = !passes;
       count += passes;
     }

@@ -76,11 +76,12 @@ def _drawing(mol: Chem.Mol) -> str:
     with rdBase.BlockLogs():
         try:
             flat = Chem.RemoveHs(mol)
-            rdDepictor.Compute2DCoords(flat)
+            rdDepictor.Compute2DCoords(flat, useRingTemplates=True)
             drawer = rdMolDraw2D.MolDraw2DSVG(DRAWING_SIZE, DRAWING_SIZE * 3 // 4)
-            options = drawer.drawOptions()
+            options: Any = drawer.drawOptions()  # its stubs type every option as MolDrawOptions
             options.useBWAtomPalette()
             options.clearBackground = False
+            options.flagCloseContactsDist = -1  # a cage drawn flat overlaps; no need to circle it
             options.padding = 0.08
             options.maxFontSize = 15
             options.fixedBondLength = 28

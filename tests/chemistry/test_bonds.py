@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from atomweave.chemistry import bonds
+from atomweave.chemistry.bonds import perceive, perceive_many
+from atomweave.errors import InputError
+from atomweave.molecule import Molecule
+from reference import worked_molecules as worked
+
+VALID = [
+    (worked.methane, "[H]C([H])([H])[H]", True),
+    (worked.water, "[H]O[H]", True),
+    (worked.carbon_dioxide, "O=C=O", True),
+    (worked.hydrogen_cyanide, "[H]C#N", True),
+    (worked.benzene, "[H]c1c([H])c([H])c([H])c([H])c1[H]", True),
+    (worked.methane_and_water, "[H]C([H])([H])[H].[H]O[H]", False),
+    (worked.glycine_zwitterion, "[H]C([H])(C(=O)[O-])[N+]([H])([H])[H]", False),
+]
+
+
+@pytest.mark.parametrize(("make", "smiles", "strict"), VALID, ids=lambda value: getattr(value, "__name__", ""))
+def test_valid_molecules_have_their_graph(make, smiles, strict):
+    found = perceive(make())
+    assert (found.valid, found.reason, found.smiles, found.strict) == (True, "", smiles, strict)
+    assert found.n_fragments == smiles.count(".") + 1
+
+
+def test_a_strained_cage_gets_no_spurious_bond():
+    cage = worked.bicyclopentane()
+    found = perceive(cage)
+    assert found.strict
+    assert found.mol.GetNumBonds() == 14  # eight C-H, six C-C; the two bridgeheads, 1.9 Å apart, are not bonded
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [(worked.methyl, bonds.CHARGE), (worked.garbage, bonds.VALENCE), (worked.argon, bonds.NO_BONDS)],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_invalid_molecules_say_why(make, reason):
+    found = perceive(make())
+    assert (found.valid, found.reason, found.smiles, found.strict, found.mol) == (False, reason, "", False, None)
+    with pytest.raises(InputError, match=reason):
+        found.mol_or_raise()
+
+
+def test_endless_search_for_bond_orders_is_cut_short():
+    # 25 separate N-O pairs: every N and O may have one of several valences, in 10^15 combinations and more.
+    pairs = np.arange(25)[:, None, None] * [[[8.0, 0, 0]]] + [[[0, 0, 0], [0, 0, 1.4]]]
+    molecule = Molecule([7, 8] * 25, pairs.reshape(-1, 3))
+    start = time.perf_counter()
+    found = perceive(molecule)
+    assert found.reason == bonds.TOO_MANY
+    assert time.perf_counter() - start < 20
+
+
+def test_the_molecule_keeps_order_and_exact_positions():
+    molecule = worked.glycine_zwitterion()
+    for found in (perceive(molecule), perceive_many([molecule])[0]):
+        mol = found.mol_or_raise()
+        assert [atom.GetAtomicNum() for atom in mol.GetAtoms()] == molecule.numbers.tolist()
+        np.testing.assert_array_equal(mol.GetConformer().GetPositions(), molecule.positions)
+
+
+def test_verdict_does_not_depend_on_place_orientation_or_order_of_atoms():
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    turn *= np.sign(np.linalg.det(turn))  # a rotation keeps handedness, hence the stereo labels
+    for make, smiles, _ in VALID:
+        molecule = make()
+        order = rng.permutation(len(molecule))
+        moved = Molecule(molecule.numbers[order], molecule.positions[order] @ turn.T + rng.normal(size=3))
+        assert perceive(moved).smiles == smiles
+
+
+def test_mirror_images_of_a_chiral_molecule_differ():
+    molecule = worked.embedded("C[C@H](N)O")
+    mirrored = Molecule(molecule.numbers, molecule.positions * [-1, 1, 1])
+    assert perceive(molecule).smiles != perceive(mirrored).smiles
