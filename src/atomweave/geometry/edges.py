@@ -21,7 +21,7 @@ class Pairs:
     sender: Tensor  # (n_pairs,) int64
     vectors: Tensor  # (n_pairs, 3), receiver minus sender, Å
     distances: Tensor  # (n_pairs,), Å
-    index: Tensor  # (n_molecules, n_atoms, n_atoms) int64, pair at [molecule, receiver, sender]; n_pairs where there is none
+    index: Tensor  # (n_molecules, n_atoms, n_atoms) int64, pair at [molecule, receiver, sender]; n_pairs for none
 
 
 def pairs_within(positions: Tensor, n_atoms: Tensor, cutoff: float, edge_positions: Tensor | None = None) -> Pairs:
@@ -54,11 +54,11 @@ class PrefixRows:
     molecule: Tensor  # (n_rows,) int64
     decision: Tensor  # (n_rows,) int64
     atom: Tensor  # (n_rows,) int64
-    row: Tensor  # (n_molecules, n_decisions, n_atoms) int64, row at [molecule, decision, atom]; n_rows where there is none
+    row: Tensor  # (n_molecules, n_decisions, n_atoms) int64, row at [molecule, decision, atom]; n_rows for none
 
 
 def prefix_rows(prefix: Tensor, n_atoms: int) -> PrefixRows:
-    """Lay out the rows of fragments with `prefix` (n_molecules, n_decisions) atoms, of at most `n_atoms`; 0 is padding."""
+    """Lay out the rows of fragments of `prefix` (n_molecules, n_decisions) atoms, at most `n_atoms`; 0 is padding."""
     held = torch.arange(n_atoms, device=prefix.device) < prefix[:, :, None]
     molecule, decision, atom = held.nonzero(as_tuple=True)
     row = torch.full(held.shape, len(molecule), dtype=torch.int64, device=prefix.device)
@@ -89,7 +89,7 @@ class Reception:
     first_row: Tensor  # (n_receivers,) int64, row of the fragment's first atom; its other rows follow
     pairs: Tensor  # (n_pairs_read,) int64, rows of `Pairs`
     links: Tensor  # (n_links_read,) int64, rows of `Pairs`: of the two directions, the one whose receiver is later
-    pair: Tensor  # (n_molecules, n_atoms, n_atoms) int64, position in `pairs` at [molecule, receiver, sender], -1 where unread
+    pair: Tensor  # (n_molecules, n_atoms, n_atoms) int64, position in `pairs` at [molecule, receiver, sender], else -1
     link: Tensor  # (n_molecules, n_atoms, n_atoms) int64, position in `links`, -1 where neither direction is read
 
     def edges(self) -> FragmentEdges:

@@ -1,7 +1,8 @@
 """Wigner matrices of the rotation that lays an edge along the polar axis, and random rotations.
 
-A rotation about y is block diagonal in (-m, m), so that the rotation by (alpha, beta) factors as
-`D(alpha, beta) = A(alpha) J A(beta) J^T` with one constant matrix J a degree, which carries the y axis to the x axis. See Pinchon and Hoggan, J. Phys. A 40, 1597 (2007).
+A rotation about y is block diagonal in (-m, m), so that the rotation by (alpha, beta) factors as `D(alpha, beta) =
+A(alpha) J A(beta) J^T` with one constant matrix J a degree, which carries the y axis to the x axis. See Pinchon and
+Hoggan, J. Phys. A 40, 1597 (2007).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The equivariant convolution in C (`convolution.c`): values and gradients of `models.embedders.convolution.convolve`."""
+"""The equivariant convolution in C: values and gradients of `models.embedders.convolution.convolve`."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -39,7 +39,7 @@ class CompiledConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx,
+        ctx: Any,
         features: Tensor,
         weights: Tensor,
         rotations: Tensor,
@@ -60,7 +60,7 @@ class CompiledConvolution(torch.autograd.Function):
         n_receivers = len(read.atom)
         received = features.new_empty((lmax_out + 1) ** 2, n_receivers, degrees_in * features.shape[2])
         key = read.molecule * read.pair.shape[1] + read.atom
-        # Fragments that hold the same atom pass by one after the other, while the weights of its pairs are in the cache.
+        # Fragments that hold the same atom pass one after the other, while the weights of its pairs are in the cache.
         order = torch.argsort(key, stable=True)
         n_molecules = len(read.pair)
         counts = torch.bincount(read.molecule, minlength=n_molecules)
@@ -79,7 +79,7 @@ class CompiledConvolution(torch.autograd.Function):
         return received
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of features and weights."""
         inputs = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
         outputs = {

@@ -1,8 +1,8 @@
 """Compiles the C kernels of this folder once a machine, and runs them on as many threads as torch has.
 
-Nothing needs them: where there is no compiler, or `ATOMWEAVE_KERNELS=0` is set, every caller has the same mathematics in
-torch. The library is built for the processor at hand and kept in the user's cache (`ATOMWEAVE_CACHE`, or `XDG_CACHE_HOME`,
-or `~/.cache`), under a name that changes with source, compiler and processor.
+Nothing needs them: where there is no compiler, or `ATOMWEAVE_KERNELS=0` is set, every caller has the same mathematics
+in torch. The library is built for the processor at hand and kept in the user's cache (`ATOMWEAVE_CACHE`, or
+`XDG_CACHE_HOME`, or `~/.cache`), under a name that changes with source, compiler and processor.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     fragment -> focus embedder    -> one softmax over (focus, species) and STOP
     fragment -> position embedder -> features at the focus -> density of the position around it
 
-The two embedders share nothing unless told so. Teaching minimises the KL divergences from the growth policy's choices and
-from the target position; growing draws from the same two distributions.
+The two embedders share nothing unless told so. Teaching minimises the KL divergences from the growth policy's choices
+and from the target position; growing draws from the same two distributions.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class SymphonyConfig(Config):
 class Symphony(Model):
     """The wiring of the model: see the module's docstring."""
 
+    config: SymphonyConfig
+
     def __init__(self, config: SymphonyConfig) -> None:
         super().__init__(Species(config.species))
         self.config, self.policy = config, config.policy
@@ -80,10 +82,12 @@ class Symphony(Model):
             else build_embedder(config.position_embedder, n_species)
         )
         self.focus_head = FocusHead(config.focus_head, self.focus_embedder.channels, n_species)
-        head = ContinuousHead if isinstance(config.position_head, ContinuousHeadConfig) else ShellHead
-        self.position_head = head(
-            config.position_head, self.position_embedder.channels, self.position_embedder.lmax, n_species
-        )
+        sizes = self.position_embedder.channels, self.position_embedder.lmax, n_species
+        self.position_head: ContinuousHead | ShellHead
+        if isinstance(config.position_head, ContinuousHeadConfig):
+            self.position_head = ContinuousHead(config.position_head, *sizes)
+        else:
+            self.position_head = ShellHead(config.position_head, *sizes)
         self.n_draws = 1 + self.position_head.n_draws
 
     def loss(self, trajectories: Trajectories, rng: torch.Generator | None) -> dict[str, Tensor]:
@@ -173,7 +177,7 @@ class Symphony(Model):
         return self.focus_head(everywhere[0][0], rows.row), place, features
 
     def _targets(self, t: Trajectories, place: Place, origin: Tensor) -> tuple[Tensor, Tensor]:
-        """Return species (n_placements,) and vectors (n_placements, 3) from the focus in `origin` to the clean target."""
+        """Return species (n_placements,) and vectors (n_placements, 3) from focus in `origin` to the clean target."""
         molecule, decision, focus = place
         target = t.target[molecule, decision]
         return t.species[molecule, target], t.positions[molecule, target] - origin[molecule, focus]

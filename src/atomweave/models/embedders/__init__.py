@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import Field
-from torch import nn
 
 from .e3schnet import E3SchNet, E3SchNetConfig
 from .nequip import NequIP, NequIPConfig
@@ -13,7 +12,6 @@ from .nequip import NequIP, NequIPConfig
 EmbedderConfig = Annotated[E3SchNetConfig | NequIPConfig, Field(discriminator="kind")]
 
 
-def build_embedder(config: E3SchNetConfig | NequIPConfig, n_species: int) -> nn.Module:
+def build_embedder(config: E3SchNetConfig | NequIPConfig, n_species: int) -> E3SchNet | NequIP:
     """Return the embedder that `config` describes, freshly initialised."""
-    classes = {"e3schnet": E3SchNet, "nequip": NequIP}
-    return classes[config.kind](config, n_species)
+    return E3SchNet(config, n_species) if isinstance(config, E3SchNetConfig) else NequIP(config, n_species)

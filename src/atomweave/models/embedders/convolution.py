@@ -1,17 +1,18 @@
 """The equivariant convolution of NequIP in the frame of each edge (eSCN, Passaro and Zitnick 2023).
 
-A message from sender to receiver turns the sender's features so that the edge lies along y, multiplies each path (degree
-in, degree out, |m|) by its weight, and turns the result back. With natural parities the product is diagonal in m, with one
-real weight for +m and -m.
+A message from sender to receiver turns the sender's features so that the edge lies along y, multiplies each path
+(degree in, degree out, |m|) by its weight, and turns the result back. With natural parities the product is diagonal in
+m, with one real weight for +m and -m.
 
 The gradient is written out, because what the chain rule would store is n_degrees_in times the features of every edge:
-here both directions stream over chunks of receivers, and the backward pass computes the messages again. On a CPU with a C
-compiler, `kernels.convolution` does the same several times faster.
+here both directions stream over chunks of receivers, and the backward pass computes the messages again. On a CPU with a
+C compiler, `kernels.convolution` does the same several times faster.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,7 +64,7 @@ class StreamedConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx,
+        ctx: Any,
         features: Tensor,
         weights: Tensor,
         rotations: list[Tensor],
@@ -83,7 +84,8 @@ class StreamedConvolution(torch.autograd.Function):
         return summed.unflatten(1, (-1, width)).transpose(0, 1).contiguous()
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of features and weights."""
         features, weights, *rotations = ctx.saved_tensors
         grad_features, grad_weights = torch.zeros_like(features), torch.zeros_like(weights)
         grad = grad.transpose(0, 1).flatten(1)
@@ -117,7 +119,7 @@ class _Table:
 
 
 def _tables(edges: FragmentEdges, n_receivers: int) -> list[_Table]:
-    """Group receivers with about equally many neighbours, at most `EDGES_PER_CHUNK` edges together; lone atoms in none."""
+    """Group receivers with about equally many neighbours, at most `EDGES_PER_CHUNK` edges a group; no lone atoms."""
     n_neighbours = torch.bincount(edges.receiver, minlength=n_receivers)
     first = n_neighbours.cumsum(0) - n_neighbours
     order = torch.argsort(n_neighbours, stable=True)
@@ -179,7 +181,7 @@ class _Chunk:
         return rows.reshape(self.shape[0], -1, 2 * degree_out + 1)
 
     def send_back(self, degree_out: int, grad: Tensor) -> None:
-        """Add one degree's gradient, (n_receivers, (2l + 1) * n_degrees_in * channels), to those of weights and features."""
+        """Add the gradient through one degree: (n_receivers, (2l + 1) * n_degrees_in * channels)."""
         if not hasattr(self, "grad_weights"):
             self.grad_weights = torch.zeros_like(self.weights)
             self.grad_turned = [torch.zeros_like(turned) for turned in self.turned]

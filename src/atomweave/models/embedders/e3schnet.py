@@ -1,9 +1,9 @@
 """E3SchNet: SchNet (Schütt et al. 2017) with features of higher degree; the published embedder of focus and species.
 
-At lmax 0 it is SchNet. What is notable here: everything between two atoms (filter times coupling) is an operator from the
-sender's components to the receiver's, one a pair and channel, shared by all prefixes; a layer is one batched matrix
-product of these operators with the features of all prefixes. Operators whose output nobody reads are not computed: those
-that leave the natural parities, and in the last layer, where invariants are wanted, all but degree 0.
+At lmax 0 it is SchNet. What is notable here: everything between two atoms (filter times coupling) is an operator from
+the sender's components to the receiver's, one a pair and channel, shared by all prefixes; a layer is one batched matrix
+product of these operators with the features of all prefixes. Operators whose output nobody reads are not computed:
+those that leave the natural parities, and in the last layer, where invariants are wanted, all but degree 0.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class Interaction(nn.Module):
         super().__init__()
         self.n_filters = config.n_filters
         degrees_in, degrees = range(lmax_in + 1), range(config.lmax + 1)
-        # (degree in, degree of the harmonic, degree out); those with odd sum are pseudo-tensors, which nobody reads, nor
-        # degrees beyond lmax. They keep their filters, so that the network has the published parameters.
+        # (degree in, degree of the harmonic, degree out). Nobody reads pseudo-tensors, those with odd sum, nor degrees
+        # beyond lmax; they keep their filters, so that the network has the published parameters.
         self.paths = [(a, b, out) for a in degrees_in for b in degrees for out in range(abs(a - b), a + b + 1)]
         n_inputs = [sum(out == degree and (a + b + out) % 2 == 0 for a, b, out in self.paths) for degree in degrees]
         channels_in, channels_out = [config.channels] * len(degrees_in), [config.channels] * len(degrees)

@@ -1,7 +1,7 @@
 """Building blocks of the equivariant embedders: linear maps by degree, normalised activations, plain networks.
 
-Features are lists over degrees: `features[l]` is (2l + 1, n_rows, channels). The components stand first, so that a linear
-map over channels is one matrix product per degree on contiguous memory.
+Features are lists over degrees: `features[l]` is (2l + 1, n_rows, channels). The components stand first, so that a
+linear map over channels is one matrix product per degree on contiguous memory.
 
 Weights are drawn from N(0, 1) and every map divides by the square root of its fan-in when applied, as e3nn does. Under
 Adam this sets the learning rate of a layer, so it belongs to the published recipe.

@@ -5,8 +5,8 @@ What is notable here:
 - The tensor product is done in the frame where the edge is the polar axis (eSCN, Passaro and Zitnick 2023). There it is
   diagonal in m, and parity allows one real weight for each |m| and no mixing of +m with -m: all 91 paths of degree 5
   are 91 weights a channel.
-- Harmonics and rotations depend on a pair of atoms alone, radial networks on its length: they are evaluated once a pair,
-  or once for both its directions, and every prefix that holds both atoms reads them.
+- Harmonics and rotations depend on a pair of atoms alone, radial networks on its length: they are evaluated once a
+  pair, or once for both its directions, and every prefix that holds both atoms reads them.
 - The first layer's messages depend on the sender's species alone, so that prefixes are prefix sums.
 - The last layer is evaluated only at the atoms that are asked for: the focus.
 """
@@ -92,6 +92,7 @@ class NequIP(nn.Module):
         last = len(self.layers) - 1
 
         first = self.layers[0]
+        assert isinstance(first, NequIPLayer)
         features = first.from_species(self.embedding, radial, pairs, species, rows, row_species)
         if last == 0 and at is not None:
             chosen = rows.row[wanted]
@@ -143,7 +144,7 @@ class NequIPLayer(nn.Module):
         source = (rows.molecule * n_atoms + rows.atom) * rows.prefix.shape[1] + rows.decision
         received = []
         for degree in range(self.lmax_out + 1):
-            # A scalar turned back from the edge's frame: m = 0 along y becomes the harmonic, which has length sqrt(2l + 1).
+            # A scalar turned back from the edge's frame: m = 0 along y becomes the harmonic, of length sqrt(2l + 1).
             unit = harmonics[:, degree_slice(degree)].T * (2 * degree + 1) ** -0.5
             messages = unit[:, :, None] * weights[:, degree]
             dense = messages.new_zeros(2 * degree + 1, n_molecules * n_atoms * n_atoms, self.channels)
