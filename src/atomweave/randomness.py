@@ -39,7 +39,7 @@ def uniforms(key: int, stream: np.ndarray, step: np.ndarray, n_draws: int) -> np
         n_draws: how many numbers each stream gets at this step.
 
     Returns:
-        (n, n_draws) float64, multiples of 2^-53 shifted by 2^-54: never 0 and never 1.
+        (n, n_draws) float64, odd multiples of 2^-53: never 0 and never 1.
     """
     stream, step = np.asarray(stream, np.uint64), np.asarray(step, np.uint64)
     n_blocks = (n_draws + 1) // 2  # a Philox block holds 128 bits: two doubles
@@ -52,8 +52,9 @@ def uniforms(key: int, stream: np.ndarray, step: np.ndarray, n_draws: int) -> np
     words = _philox(counter, key & 0xFFFFFFFF, (key >> 32) & 0xFFFFFFFF)
     high = np.stack([words[0], words[2]], -1)
     low = np.stack([words[1], words[3]], -1)
-    bits = (high << np.uint64(21)) | (low >> np.uint64(11))
-    return ((bits.astype(np.float64) + 0.5) * 2.0**-53).reshape(len(stream), 2 * n_blocks)[:, :n_draws]
+    # 52 bits and a half: with 53 the largest would round to 1.
+    bits = (high << np.uint64(20)) | (low >> np.uint64(12))
+    return ((bits.astype(np.float64) + 0.5) * 2.0**-52).reshape(len(stream), 2 * n_blocks)[:, :n_draws]
 
 
 def _philox(counter: list[np.ndarray], key_0: int, key_1: int) -> list[np.ndarray]:

@@ -59,7 +59,7 @@ class Species:
         numbers = np.asarray(numbers, np.int64)
         found = self._index[numbers]
         if (found < 0).any():
-            unknown = sorted({SYMBOLS[number] for number in numbers[found < 0].ravel()})
+            unknown = [SYMBOLS[number] for number in np.unique(numbers[found < 0])]
             raise InputError(f"elements {' '.join(unknown)} are not among this model's: {' '.join(self.symbols)}.")
         return found
 
