@@ -17,6 +17,7 @@ from atomweave.models.weights import load_model
 from atomweave.training import loop
 from atomweave.training.checkpoint import Best, checkpoints
 from atomweave.training.config import RunConfig
+from atomweave.training.optimizer import AveragedWeights
 
 
 def changed(config: RunConfig, **training) -> RunConfig:
@@ -82,14 +83,14 @@ def test_run_killed_without_warning_resumes_from_its_last_checkpoint(
 ):
     out = tmp_path / "parts" / "run"
     with monkeypatch.context() as patch:
-        update = loop.AveragedWeights.update
+        update = AveragedWeights.update
 
         def dying_update(self, step):
             if step == 15:
                 raise RuntimeError("killed")
             update(self, step)
 
-        patch.setattr(loop.AveragedWeights, "update", dying_update)
+        patch.setattr(AveragedWeights, "update", dying_update)
         with pytest.raises(RuntimeError, match="killed"):
             loop.train(config, store, out, sampler=sampler)
     assert records(out)[-1]["step"] > 12, "the log is ahead of the checkpoint at step 12"

@@ -77,9 +77,9 @@ def judge_samples(model: Model, n_molecules: int, seed: int) -> dict[str, float]
     from ..evaluation.headline import judge
     from ..evaluation.stability import stability
     from ..growth.grower import grow
-    from .sample import default_workers
+    from .sample import available_cpus
 
-    n_workers = default_workers() if model.device.type == "cpu" else 1
+    n_workers = available_cpus() if model.device.type == "cpu" else 1
     attempts = grow(model, n_molecules, seed=seed, workers=n_workers).attempts
     if find_spec("rdkit") is None:
         finished = [attempt.molecule for attempt in attempts if attempt.finished]

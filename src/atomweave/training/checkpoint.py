@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import RefusedFileError
+from ..errors import RefusedFileError, UsageError
 from ..models.tensorfile import read_tensors, write_tensors
 
 FORMAT = "atomweave-checkpoint"
@@ -97,7 +97,46 @@ def latest_checkpoint(
     return None
 
 
+def resumable(out: Path, wanted: RunState, say: Callable[[str], None]) -> tuple[RunState, dict[str, Tensor]] | None:
+    """Return the newest whole checkpoint of a folder, which must belong to the run that is wanted; None at a beginning.
+
+    Args:
+        out: folder of the run.
+        wanted: the state of the run at its beginning; without `init_from`, whatever the run began with is right.
+        say: told about damaged checkpoints, and where the run goes on.
+
+    Raises:
+        UsageError: if the folder holds another run; the message says what differs.
+        RefusedFileError: if there are checkpoints, but none is whole.
+    """
+    found = latest_checkpoint(out / "checkpoints", lambda error: say(f"warning: {error}"))
+    if found is None:
+        return None
+    state = found[0]
+    if state.run_sha256 != wanted.run_sha256:
+        changed = "; ".join(_differences(state.identity, wanted.identity))
+        raise UsageError(f"{out}: holds a run of another configuration ({changed}); take another --out.")
+    if state.store_sha256 != wanted.store_sha256:
+        raise UsageError(f"{out}: holds a run on another store; take another --out.")
+    if wanted.init_from is not None and state.init_from != wanted.init_from:
+        raise UsageError(f"{out}: holds a run that did not begin with these weights; take another --out.")
+    say(f"resuming {out} at step {state.step}")
+    return found
+
+
 def checkpoints(folder: Path) -> list[Path]:
     """Return the paths of all checkpoints, newest first."""
     found = {path: _NAME.fullmatch(path.name) for path in folder.glob("step-*.safetensors")}
     return sorted((path for path, match in found.items() if match), key=lambda path: path.name, reverse=True)
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any], path: str = "") -> list[str]:
+    """Return one clause for every field that differs."""
+    found = []
+    for name in [*before, *(name for name in now if name not in before)]:
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _differences(old, new, f"{path}{name}.")
+        elif old != new:
+            found.append(f"{path}{name}: {old!r} there, {new!r} here")
+    return found

@@ -1,0 +1,128 @@
+"""What is taught: the model, the average of its weights, and the optimizer that moves them."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import RefusedFileError, UsageError
+from ..growth.trajectories import Trajectories
+from ..models.base import Model
+from ..models.registry import build_model
+from ..models.weights import check_tensors, load_model
+from ..randomness import fold_in, generator
+from .config import RunConfig
+from .microbatches import Loss, accumulate
+from .optimizer import AveragedWeights, build_optimizer, optimizer_tensors, restore_optimizer
+
+
+class Learner:
+    """A model in training.
+
+    Args:
+        config: model and training.
+        device: where to compute.
+    """
+
+    def __init__(self, config: RunConfig, device: torch.device) -> None:
+        self.config, self.device = config.training, device
+        with torch.random.fork_rng(devices=[]):  # initial weights come from torch's global generator
+            torch.manual_seed(fold_in(self.config.seed, "init"))
+            self.model = build_model(config.model)
+
+    def begin(self, start_probabilities: Tensor, init_from: str | Path | None) -> None:
+        """Make ready for the first step.
+
+        Args:
+            start_probabilities: (n_species,) of the first atom in the training data.
+            init_from: weights to begin with.
+
+        Raises:
+            UsageError: if the weights do not fit the model.
+        """
+        if init_from is not None:
+            self._take_weights(init_from)
+        self.model.set_start(start_probabilities)
+        self.model.to(self.device)
+        self.model.train()
+        self.average = AveragedWeights(self.model, copy.deepcopy(self.model), self.config.ema_decay)
+        self.optimizer = build_optimizer(self.config.optimizer, self.model)
+        self.loss, self.averaged_loss = self._loss_of(self.model), self._loss_of(self.average.model)
+
+    def compute(self, trajectories: Trajectories, step: int) -> dict[str, Tensor]:
+        """Compute the gradients of step `step` (0, 1, ...); return loss terms, and the norm where it is clipped."""
+        self.optimizer.zero_grad(set_to_none=True)
+        rng = generator(self.config.seed, "train", step)
+        terms = accumulate(self.loss, trajectories.to(self.device), self.config.micro_batches, rng)
+        if self.config.clip_norm is not None:
+            terms["gradient_norm"] = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        return terms
+
+    def move(self, step: int, rate: float) -> None:
+        """Move weights and average by the gradients of step `step`."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.average.update(step)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all weights are finite."""
+        return bool(torch.nn.utils.get_total_norm(self.model.parameters()).isfinite())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything that changes in training."""
+        parts = {
+            "model": self.model.state_dict(),
+            "average": self.average.model.state_dict(),
+            "optimizer": optimizer_tensors(self.optimizer, self.model),
+        }
+        return {f"{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `tensors` returned."""
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
+        for key, tensor in tensors.items():
+            part, name = key.split("/", 1)
+            parts[part][name] = tensor
+        self.model.load_state_dict(parts["model"])
+        self.average.model.load_state_dict(parts["average"])
+        restore_optimizer(self.optimizer, self.model, parts["optimizer"])
+
+    def _loss_of(self, model: Model) -> Loss:
+        loss = torch.compile(model.loss) if self.config.compile else model.loss
+        enabled = self.config.autocast == "bfloat16"
+
+        def with_autocast(trajectories: Trajectories, rng: torch.Generator | None) -> dict[str, Tensor]:
+            # One context a call: autocast remembers the weights it has cast, which do not outlive a backward pass.
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
+                return loss(trajectories, rng)
+
+        return with_autocast
+
+    def _take_weights(self, init_from: str | Path) -> None:
+        found = load_model(init_from).state_dict()
+        try:
+            check_tensors(init_from, self.model.state_dict(), found)
+        except RefusedFileError as error:
+            raise UsageError(f"--init-from: the weights belong to another `model:` section: {error}") from None
+        self.model.load_state_dict(found)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name; "auto" is a GPU where there is one.
+
+    Raises:
+        UsageError: if it cannot be used here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+        raise UsageError(f"training.device: {name!r} cannot be used here ({str(error).splitlines()[0]}).") from None
+    return device
