@@ -1,6 +1,6 @@
 """How fast molecules are read, put into growth order and batched: fragments a second on one thread.
 
-    taskset -c 0 python benchmarks/policy.py qm9.safetensors
+    taskset -c 0 python benchmarks/policy.py
 
 Wanted: 20,000 fragments/s on one core, reading the store included, so that growing orders never keeps training waiting.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from harness import peak_memory, report, timed
+from harness import STORE, peak_memory, report, timed
 
 from atomweave.data.store import MoleculeStore
 from atomweave.growth.loader import Batches
@@ -25,7 +25,7 @@ STEPS = 200
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("store", type=Path, help="a molecule store, e.g. from `atomweave data qm9`")
+    parser.add_argument("store", type=Path, nargs="?", default=STORE, help="a molecule store")
     parser.add_argument("--molecules-per-batch", type=int, default=32)
     parser.add_argument("--decisions-per-molecule", type=int, default=None)
     options = parser.parse_args()
