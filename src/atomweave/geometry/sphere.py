@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..kernels.sphere import compiled, compiled_log_integral
 from .harmonics import spherical_harmonics
 
 ROWS_PER_BLOCK = 256
@@ -56,15 +57,25 @@ def grid_harmonics(n_polar: int, n_azimuth: int, lmax: int) -> Tensor:
     return spherical_harmonics(sphere_grid(n_polar, n_azimuth).points, lmax).T.contiguous()
 
 
-def log_integral(coefficients: Tensor, harmonics: Tensor, weights: Tensor) -> Tensor:
+@functools.cache
+def half_grid(n_polar: int, n_azimuth: int) -> tuple[Tensor, Tensor]:
+    """Return one of each two opposite points of `sphere_grid`, (n_points, 3), and its weight, for even `n_azimuth`."""
+    grid = sphere_grid(n_polar, n_azimuth)
+    assert n_azimuth % 2 == 0, "a grid with an odd number of azimuths holds no opposite points"
+    n_half = n_polar * n_azimuth // 2  # of the equator, where there is one, the first half
+    return grid.points[:n_half], grid.weights[:n_half]
+
+
+def log_integral(coefficients: Tensor, harmonics: Tensor, weights: Tensor, antipodal: bool = False) -> Tensor:
     """Return (n_rows,) `log int exp(sum_lm c_lm Y_lm(n)) dn`, by quadrature.
 
     Args:
         coefficients: (n_rows, n_harmonics).
         harmonics: (n_harmonics, n_points).
         weights: (n_points,).
+        antipodal: every point stands for its opposite as well, as in `half_grid`.
     """
-    return _LogIntegral.apply(coefficients, harmonics, weights)
+    return _LogIntegral.apply(coefficients, harmonics, weights, antipodal)
 
 
 class _LogIntegral(torch.autograd.Function):
@@ -75,7 +86,15 @@ class _LogIntegral(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, coefficients: Tensor, harmonics: Tensor, weights: Tensor) -> Tensor:
+    def forward(ctx: Any, coefficients: Tensor, harmonics: Tensor, weights: Tensor, antipodal: bool) -> Tensor:
+        if antipodal and compiled(coefficients):
+            logs, means = compiled_log_integral(coefficients, harmonics, weights, ctx.needs_input_grad[0])
+            ctx.save_for_backward(means)
+            return logs
+        if antipodal:
+            degree = torch.arange(len(harmonics), device=harmonics.device).sqrt().long()
+            opposite = harmonics * (1 - 2 * (degree % 2))[:, None]
+            harmonics, weights = torch.cat([harmonics, opposite], dim=1), weights.repeat(2)
         weighted = (harmonics * weights).T.contiguous()
         logs = coefficients.new_empty(len(coefficients))
         means = torch.empty_like(coefficients)
@@ -93,9 +112,9 @@ class _LogIntegral(torch.autograd.Function):
         return logs
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         (means,) = ctx.saved_tensors
-        return grad[:, None] * means, None, None
+        return grad[:, None] * means, None, None, None
 
 
 def delta_logits(cosine: Tensor, inverse_temperature: float, lmax: int) -> Tensor:
@@ -109,7 +128,7 @@ def delta_logits(cosine: Tensor, inverse_temperature: float, lmax: int) -> Tenso
 
 
 class PeakTarget(NamedTuple):
-    """The density `exp(delta_logits)` around y, normalised: its entropy and a small quadrature that integrates over it."""
+    """The density `exp(delta_logits)` around y, normalised: its entropy and a small quadrature over it."""
 
     entropy: float  # nats
     points: Tensor  # (n_points, 3), float64

@@ -1,8 +1,8 @@
 """Densities on the sphere from channels of harmonic coefficients.
 
 `f(n) = log sum_ch exp( sum_lm c_ch,lm Y_lm(n) )` and `p(n) = exp f(n) / int exp f` (Symphony, equation 4.11); several
-channels reach angular frequencies that one cannot. `squared` logits are those of Simm et al. (equation 2.5):
-`-(beta / k') |sum_lm c_lm Y_lm(n)|^2`, where k' is sqrt(k), k or 1 and k the sum of |c_lm|^2; the thesis prints sqrt(k) in 2.5
+channels reach angular frequencies that one cannot. `squared` logits are those of Simm et al. (equation 2.5): `-(beta /
+k') |sum_lm c_lm Y_lm(n)|^2`, where k' is sqrt(k), k or 1 and k the sum of |c_lm|^2; the thesis prints sqrt(k) in 2.5
 and k in B.2.
 """
 
@@ -15,8 +15,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ...geometry.sphere import grid_harmonics, log_integral, sphere_grid
 from ...config import Config
+from ...geometry.harmonics import spherical_harmonics
+from ...geometry.sphere import half_grid, log_integral, sphere_grid
 
 Logits = Literal["harmonics", "squared"]
 Normaliser = Literal["sqrt_k", "k", "none"]
@@ -31,7 +32,9 @@ class AngularConfig(Config):
     beta: float = Field(1.0, gt=0, description="factor of squared logits")
     n_polar: int = Field(45, ge=45, description="Gauss-Legendre nodes of the grid of log Z when teaching")
     n_azimuth: int = Field(90, ge=89, description="azimuths of the grid of log Z when teaching")
-    n_polar_drawing: int = Field(180, ge=20, description="Gauss-Legendre nodes of the grid on which directions are drawn")
+    n_polar_drawing: int = Field(
+        180, ge=20, description="Gauss-Legendre nodes of the grid on which directions are drawn"
+    )
     n_azimuth_drawing: int = Field(359, ge=20, description="azimuths of the grid on which directions are drawn")
 
 
@@ -55,23 +58,17 @@ def log_partition(coefficients: Tensor, config: AngularConfig, rotation: Tensor 
         rotation: (3, 3), turns the grid, so that a model cannot learn to hide between its points.
     """
     lmax = math.isqrt(coefficients.shape[-1]) - 1
-    harmonics = teaching_harmonics(config, lmax, rotation).to(coefficients)
-    weights = sphere_grid(config.n_polar, config.n_azimuth).weights.to(coefficients)
+    # Opposite points share their harmonics up to a sign, so that half of a symmetric grid is enough.
+    half = config.logits == "harmonics" and config.n_azimuth % 2 == 0
+    grid = half_grid(config.n_polar, config.n_azimuth) if half else sphere_grid(config.n_polar, config.n_azimuth)[:2]
+    points = grid[0] if rotation is None else grid[0] @ rotation.T.to(grid[0])
+    harmonics = spherical_harmonics(points.to(coefficients), lmax).T
+    weights = grid[1].to(coefficients)
     if config.logits == "harmonics":
-        by_channel = log_integral(coefficients.flatten(0, -2), harmonics, weights)
+        by_channel = log_integral(coefficients.flatten(0, -2), harmonics, weights, antipodal=half)
         return by_channel.view(coefficients.shape[:-1]).logsumexp(-1)
     logits = channel_logits(coefficients @ harmonics, coefficients, config)
     return (logits.logsumexp(-2) + weights.log()).logsumexp(-1)
-
-
-def teaching_harmonics(config: AngularConfig, lmax: int, rotation: Tensor | None) -> Tensor:
-    """Return ((lmax + 1)^2, n_points) harmonics on the teaching grid, turned by `rotation`."""
-    if rotation is None:
-        return grid_harmonics(config.n_polar, config.n_azimuth, lmax)
-    from ...geometry.harmonics import spherical_harmonics
-
-    points = sphere_grid(config.n_polar, config.n_azimuth).points @ rotation.T
-    return spherical_harmonics(points.float(), lmax).T.contiguous()
 
 
 def log_density(coefficients: Tensor, directions_harmonics: Tensor, config: AngularConfig) -> Tensor:
