@@ -70,8 +70,10 @@ class Headline:
     def as_table(self, title: str = "") -> Table:
         """Return the table for a terminal (rich)."""
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(title=title or None, caption="; ".join(f"{reason}: {n:,}" for reason, n in self.reasons.items()))
+        why = Text("; ".join(f"{reason}: {n:,}" for reason, n in self.reasons.items()))  # text, so never markup
+        table = Table(title=title or None, caption=why)
         table.add_column("")
         table.add_column("value", justify="right")
         table.add_column("95 %", justify="right")
