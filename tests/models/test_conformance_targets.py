@@ -24,7 +24,7 @@ ANGULAR_ENTROPY = -3.35746
 LAMBDA = (1, 0.997961, 0.993895, 0.987829, 0.979798, 0.969852)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def target_on_nodes() -> tuple[Tensor, Tensor]:
     """Cosines of 400 Gauss-Legendre nodes and the target's probability on the ring at each."""
     cosine, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(400))

@@ -126,7 +126,7 @@ class NaiveSymphony(nn.Module):
 
 
 def naive_copy(fast: Symphony, grid: tuple[int, int] = (180, 359)) -> NaiveSymphony:
-    """Return a naive model of the sizes, dtype and weights of `fast`, a Symphony made of the published kinds of parts."""
+    """Return a naive model of the sizes, dtype and weights of `fast`, made of the published kinds of parts."""
     config = fast.config
     schnet, nequip, head = config.focus_embedder, config.position_embedder, config.position_head
     naive = NaiveSymphony(
