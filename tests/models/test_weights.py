@@ -230,3 +230,8 @@ def test_killed_while_saving_leaves_the_weights_before(file, model, monkeypatch)
         save_weights(file, model, CONFIG, CARD)
     assert file.read_bytes() == content
     assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_model_can_be_sent_to_another_process(model):
+    twin = pickle.loads(pickle.dumps(model))  # noqa: S301 - our own bytes; it is what multiprocessing does
+    assert all(tensor.equal(model.state_dict()[name]) for name, tensor in twin.state_dict().items())

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +38,12 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 def normalised(name: str) -> Callable[[Tensor], Tensor]:
     """Return the activation of that name, divided by the root of its second moment under N(0, 1)."""
-    activation, scale = _ACTIVATIONS[name], 1 / SECOND_MOMENT[name]
-    return lambda x: activation(x) * scale
+    return partial(_scaled, _ACTIVATIONS[name], 1 / SECOND_MOMENT[name])
+
+
+def _scaled(activation: Callable[[Tensor], Tensor], scale: float, x: Tensor) -> Tensor:
+    # No closure: those cannot be sent to the processes that grow molecules.
+    return activation(x) * scale
 
 
 class Linear(nn.Module):
