@@ -31,6 +31,7 @@ OPTIONAL |= {"vesin", "zuko", "posebusters", "scipy", "hypothesis", "beartype"}
 
 BELOW = {
     "errors": set(),
+    "columns": {"errors"},
     "config": {"errors"},
     "files": {"errors"},
     "memory": set(),
@@ -52,7 +53,7 @@ BELOW = {
 }
 """For each part, the parts directly below it; it may import those, what lies below them, and the plain modules."""
 
-PLAIN = {"config", "errors", "files", "memory", "randomness", "species"}
+PLAIN = {"columns", "config", "errors", "files", "memory", "randomness", "species"}
 
 
 def run_python(code: str) -> str:
