@@ -124,7 +124,7 @@ def _spline(parameters: Tensor, r: Tensor, config: RadialConfig) -> tuple[Tensor
     """Return the cumulative probability and its derivative (per Å) at `r` within the interval."""
     n, span = config.n_components, config.maximum - config.minimum
     shape = torch.broadcast_shapes(parameters.shape[:-1], r.shape)
-    parameters, r = parameters.expand(*shape, -1), r.expand(shape)
+    r = r.expand(shape)
     width_logits, height_logits, slope_logits = parameters.split([n, n, n + 1], dim=-1)
     least = config.smallest_width / span
     widths = (least + (1 - n * least) * width_logits.softmax(-1)) * span
@@ -136,7 +136,7 @@ def _spline(parameters: Tensor, r: Tensor, config: RadialConfig) -> tuple[Tensor
     position = ((r[..., None] >= knots).sum(-1, keepdim=True) - 1).clamp(0, n - 1)
 
     def pick(values: Tensor, index: Tensor) -> Tensor:
-        return values.gather(-1, index)[..., 0]
+        return values.expand(*shape, -1).gather(-1, index)[..., 0]
 
     width, height = pick(widths, position), pick(heights, position)
     left, right = pick(slopes, position), pick(slopes, position + 1)
