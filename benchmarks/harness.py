@@ -72,7 +72,12 @@ def peak_memory() -> float:
 
 def report(benchmark: str, **figures: Any) -> None:
     """Print one JSON line: the figures, then what they were measured on."""
-    conditions = {
+    print(json.dumps({"benchmark": benchmark, **_rounded(figures), **conditions()}), flush=True)
+
+
+def conditions() -> dict[str, Any]:
+    """Return what figures are measured on, with the matrix-product rate of this moment."""
+    return {
         "matrix_gflops": round(matrix_rate(), 1),
         "machine": machine(),
         "threads": torch.get_num_threads(),
@@ -81,7 +86,6 @@ def report(benchmark: str, **figures: Any) -> None:
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
     }
-    print(json.dumps({"benchmark": benchmark, **_rounded(figures), **conditions}), flush=True)
 
 
 def machine() -> str:
