@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from toy_model import ToyModel
+from toy_model import DyingModel, ToyModel
 
-from atomweave.errors import InputError, UsageError
+from atomweave.errors import AtomweaveError, InputError, UsageError
 from atomweave.growth.grower import Grown, grow
 from atomweave.growth.trajectories import Decision, Proposals
 from atomweave.models.base import Temperatures
@@ -226,6 +226,11 @@ def test_an_interrupt_in_the_callback_ends_growing_at_once(workers):
 
     with pytest.raises(KeyboardInterrupt):
         grow(ToyModel(), 10**5, workers=workers, progress=interrupt)
+
+
+def test_a_process_that_dies_is_an_error_and_not_a_wait_for_ever():
+    with pytest.raises(AtomweaveError, match="a growing process ended unexpectedly"):
+        grow(DyingModel(), 4, block=2, workers=2)
 
 
 def test_the_model_and_the_threads_are_left_as_they_were():

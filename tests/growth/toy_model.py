@@ -6,6 +6,7 @@ whatever fragments stand beside each other; every difference that a test sees is
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 
 import torch
@@ -51,3 +52,10 @@ class ToyModel(Model):
         step = 1.4 * temperatures.position * step / (step * step).sum(1, keepdim=True).sqrt()
         positions = fragments.positions[torch.arange(len(focus)), focus].double() + step
         return Proposals(kind, focus, (uniforms[:, 2] * 3).long(), positions.float(), -uniforms[:, 6].float())
+
+
+class DyingModel(ToyModel):
+    """Takes its process with it at the first decision, as a lack of memory would."""
+
+    def propose(self, fragments: Fragments, uniforms: Tensor, temperatures: Temperatures) -> Proposals:
+        os._exit(9)

@@ -1,18 +1,19 @@
-"""Growing blocks in several processes, each with the model and a fixed number of threads of its own."""
+"""Growing blocks in several processes, each with the model and a fixed number of threads of its own.
+
+The parent and each worker hold the two ends of a pipe: down it go blocks, up come counts of ended attempts and, at the
+end of a block, its attempts. A worker whose parent is gone finds its end closed and leaves.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
-import threading
-from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -21,39 +22,23 @@ from ..memory import keep_freed_memory
 from .blocks import Attempt, GrowthPlan, grow_block
 
 if TYPE_CHECKING:
-    from multiprocessing.sharedctypes import Synchronized
+    from multiprocessing.context import SpawnProcess
 
     from ..models.base import Model
 
-POLL_SECONDS = 0.2
-
-
-class _StoppedError(Exception):
-    """The parent wants no more of this block."""
-
-
-@dataclass
-class _Worker:
-    """What a worker process holds between blocks."""
-
-    model: Model
-    plan: GrowthPlan
-    done: Synchronized[int]
-    stop: Synchronized[int]
-
-
-_worker: _Worker | None = None  # one per process, set once by `_start`: an executor offers no other place
+Task = tuple[int, int]
+"""A block: index of its first molecule, number of molecules."""
 
 
 def grow_in_processes(
     source: Model | str | Path,
     plan: GrowthPlan,
-    tasks: list[tuple[int, int]],
+    tasks: list[Task],
     processes: int,
     threads: int,
     progress: Callable[[int], None],
 ) -> list[list[Attempt]]:
-    """Grow the blocks `tasks` (first index, number of molecules) and return their attempts in that order.
+    """Grow the blocks `tasks` and return their attempts in that order.
 
     Args:
         source: a model, or the name or path of the weights that each process loads.
@@ -61,66 +46,92 @@ def grow_in_processes(
         tasks: the blocks.
         processes: how many.
         threads: of each process.
-        progress: called a few times a second with the number of attempts that have ended.
+        progress: called after every batch of every process with the number of attempts that have ended so far.
+
+    Raises:
+        AtomweaveError: if a process dies.
     """
-    # Forking a process whose torch has threads may deadlock, so the workers start from nothing.
-    context = multiprocessing.get_context("spawn")
-    done, stop = context.Value("q", 0), context.Value("b", 0)
-    pool = ProcessPoolExecutor(processes, context, initializer=_start, initargs=(source, plan, threads, done, stop))
+    crew: dict[Connection, SpawnProcess] = {}
     try:
-        futures = [pool.submit(_grow, first, n_molecules) for first, n_molecules in tasks]
-        pending: set[Any] = set(futures)
-        while pending:
-            finished, pending = wait(pending, POLL_SECONDS, FIRST_EXCEPTION)
-            for future in finished:
-                future.result()
-            progress(done.value)
-        return [future.result() for future in futures]
-    except BrokenProcessPool:
+        for _ in range(processes):
+            ours, process = _start(source, plan, threads)
+            crew[ours] = process
+        return _serve(crew, tasks, progress)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         raise AtomweaveError(
-            f"a growing process ended unexpectedly, most often for want of memory: try fewer than {processes} "
-            "workers, or fewer slots."
+            "a growing process ended unexpectedly, most often for want of memory: try fewer workers or fewer slots."
         ) from None
     finally:
-        stop.value = 1  # on Ctrl-C the workers see this after their present batch
-        pool.shutdown(wait=True, cancel_futures=True)
+        # On Ctrl-C, too; there is nothing in a worker that would have to be brought to an end.
+        for process in crew.values():
+            process.terminate()
+        for ours, process in crew.items():
+            process.join()
+            ours.close()
 
 
-def _start(
-    source: Model | str | Path, plan: GrowthPlan, threads: int, done: Synchronized[int], stop: Synchronized[int]
-) -> None:
-    global _worker  # noqa: PLW0603
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells us to stop
+def _serve(
+    crew: dict[Connection, SpawnProcess], tasks: list[Task], progress: Callable[[int], None]
+) -> list[list[Attempt]]:
+    """Hand each worker its next block as soon as it has returned one, until all are back."""
+    results: dict[Task, list[Attempt]] = {}
+    waiting, busy, done = iter(tasks), {}, 0
+    for ours, first in zip(crew, waiting, strict=False):
+        ours.send(first)
+        busy[ours] = first
+    while busy:
+        for ours in [pipe for pipe in wait(list(busy)) if isinstance(pipe, Connection)]:
+            message = ours.recv()
+            if isinstance(message, int):
+                done += message
+                progress(done)
+                continue
+            results[busy.pop(ours)] = message
+            if (following := next(waiting, None)) is not None:
+                ours.send(following)
+                busy[ours] = following
+    return [results[task] for task in tasks]
+
+
+def _start(source: Model | str | Path, plan: GrowthPlan, threads: int) -> tuple[Connection, SpawnProcess]:
+    # Forking a process whose torch has threads may deadlock, so the workers start from nothing.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, source, plan, threads), daemon=True)
+    resource_tracker.ensure_running()  # starting it with the process would let interrupts through again
+    with _deaf_to_interrupts():
+        process.start()
+    theirs.close()  # so that the worker holds the only one, and its death is the end of the pipe
+    return ours, process
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back, which a terminal sends to all processes: those that start now never hear it.
+
+    Here it comes through when the block ends.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(pipe: Connection, source: Model | str | Path, plan: GrowthPlan, threads: int) -> None:
+    """Grow blocks until the parent closes the pipe."""
     keep_freed_memory()
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     if isinstance(source, (str, Path)):
         from ..models.weights import load_model
 
         model = load_model(source)
     else:
-        model = source
-    _worker = _Worker(model.eval(), plan, done, stop)
-
-
-def _leave_with_parent() -> None:
-    """End this process when its parent is gone: a killed parent cannot tell its workers."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _grow(first: int, n_molecules: int) -> list[Attempt]:
-    assert _worker is not None
-    worker = _worker
-
-    def count(ended: int) -> None:
-        if worker.stop.value:
-            raise _StoppedError
-        with worker.done.get_lock():
-            worker.done.value += ended
-
-    with torch.inference_mode(), contextlib.suppress(_StoppedError):
-        return grow_block(worker.model, worker.plan, first, n_molecules, count)
-    return []
+        model = source.eval()
+    with torch.inference_mode(), contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            first, n_molecules = pipe.recv()
+            pipe.send(grow_block(model, plan, first, n_molecules, pipe.send))
