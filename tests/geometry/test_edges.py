@@ -52,7 +52,7 @@ def test_edges_into_an_atom_come_from_its_fragment() -> None:
     read = reception(rows, pairs, molecule, decision, atom)
     edges = read.edges()
     found = set()
-    columns = (edges.sender, read.pairs[edges.pair], read.links[edges.link], edges.receiver)
+    columns = (edges.sender, edges.pair, read.links[edges.link], edges.receiver)
     for sender, pair, link, receiver in zip(*(column.tolist() for column in columns), strict=True):
         assert pairs.molecule[link] == pairs.molecule[pair]
         assert pairs.receiver[link] == max(pairs.receiver[pair], pairs.sender[pair])
@@ -71,5 +71,6 @@ def test_edges_into_an_atom_come_from_its_fragment() -> None:
     assert found == expected
     assert expected
     # What no fragment reads is not computed.
-    assert set(read.pairs.tolist()) == set(read.pairs[edges.pair].tolist())
-    assert len(read.links) < len(read.pairs)
+    assert set(read.pair[read.pair >= 0].tolist()) == set(edges.pair.tolist())
+    assert set(range(len(read.links))) == set(edges.link.tolist())
+    assert len(read.links) < len(set(edges.pair.tolist()))

@@ -17,7 +17,7 @@ ROUNDING = 1e-5
 
 def _inputs(
     lmax_in: int, lmax_out: int, channels: int, dtype: torch.dtype, everywhere: bool
-) -> tuple[Tensor, Tensor, list[Tensor], Reception]:
+) -> tuple[Tensor, Tensor, Tensor, Reception]:
     rng = torch.Generator().manual_seed(0)
     positions = torch.rand(3, 7, 3, generator=rng, dtype=dtype) * 4
     pairs = pairs_within(positions, torch.tensor([7, 5, 1]), 3.0)
@@ -29,7 +29,8 @@ def _inputs(
     n_weights = len(convolution_paths(lmax_in, lmax_out))
     features = torch.randn((lmax_in + 1) ** 2, len(rows.molecule), channels, generator=rng, dtype=dtype)
     weights = torch.randn(len(read.links), n_weights, channels, generator=rng, dtype=dtype)
-    rotations = edge_rotations(pairs.vectors[read.pairs], max(lmax_in, lmax_out))
+    matrices = edge_rotations(pairs.vectors, max(lmax_in, lmax_out) + 1)  # one degree more than is needed
+    rotations = torch.cat([matrix.flatten(1) for matrix in matrices], dim=1)
     return features.requires_grad_(), weights.requires_grad_(), rotations, read
 
 
@@ -49,8 +50,7 @@ def test_the_compiled_kernel_agrees(lmax_in: int, lmax_out: int, channels: int, 
     assert compiled(features, lmax_out) == (library() is not None)
     if library() is None:
         return
-    flat = torch.cat([rotation.flatten(1) for rotation in rotations], dim=1)
-    direct = CompiledConvolution.apply(features, weights, flat, read, lmax_out)
+    direct = CompiledConvolution.apply(features, weights, rotations, read, lmax_out)
     grad = torch.randn(direct.shape, generator=torch.Generator().manual_seed(1))
     expected = (streamed, *torch.autograd.grad(streamed, (features, weights), grad))
     found = (direct, *torch.autograd.grad(direct, (features, weights), grad))

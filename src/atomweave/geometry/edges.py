@@ -7,6 +7,7 @@ is computed once a pair and read by every prefix that holds both.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -71,7 +72,7 @@ class FragmentEdges:
     """Edges of fragments into chosen receivers: which row sends, what it crosses, which receiver it reaches."""
 
     sender: Tensor  # (n_edges,) int64, row of `PrefixRows`
-    pair: Tensor  # (n_edges,) int64, position in `Reception.pairs`
+    pair: Tensor  # (n_edges,) int64, row of `Pairs`
     link: Tensor  # (n_edges,) int64, position in `Reception.links`
     receiver: Tensor  # (n_edges,) int64, position among the chosen receivers, ascending
 
@@ -87,10 +88,18 @@ class Reception:
     atom: Tensor  # (n_receivers,) int64
     prefix: Tensor  # (n_receivers,) int64, atoms of the receiver's fragment
     first_row: Tensor  # (n_receivers,) int64, row of the fragment's first atom; its other rows follow
-    pairs: Tensor  # (n_pairs_read,) int64, rows of `Pairs`
     links: Tensor  # (n_links_read,) int64, rows of `Pairs`: of the two directions, the one whose receiver is later
-    pair: Tensor  # (n_molecules, n_atoms, n_atoms) int64, position in `pairs` at [molecule, receiver, sender], else -1
+    pair: (
+        Tensor  # (n_molecules, n_atoms, n_atoms) int64, row of `Pairs` at [molecule, receiver, sender], -1 where unread
+    )
     link: Tensor  # (n_molecules, n_atoms, n_atoms) int64, position in `links`, -1 where neither direction is read
+
+    @cached_property
+    def by_molecule(self) -> tuple[Tensor, Tensor]:
+        """(n_receivers,) receivers sorted by molecule and atom; (n_molecules + 1,) where each molecule begins."""
+        order = torch.argsort(self.molecule * self.pair.shape[1] + self.atom, stable=True)
+        counts = torch.bincount(self.molecule, minlength=len(self.pair))
+        return order, torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
     def edges(self) -> FragmentEdges:
         """List the edges one by one."""
@@ -107,21 +116,17 @@ def reception(rows: PrefixRows, pairs: Pairs, molecule: Tensor, decision: Tensor
     prefix = rows.prefix[molecule, decision]
     longest = torch.zeros(n_molecules * n_atoms, dtype=prefix.dtype, device=prefix.device)
     longest.scatter_reduce_(0, molecule * n_atoms + atom, prefix, "amax")
-    read = (pairs.sender < longest[pairs.molecule * n_atoms + pairs.receiver]).nonzero()[:, 0]
-    at = pairs.molecule[read], pairs.receiver[read], pairs.sender[read]
-    pair = torch.full_like(pairs.index, -1)
-    pair[at] = torch.arange(len(read), device=read.device)
-    linked = ((pair >= 0) | (pair.mT >= 0)).tril()
-    later = linked.nonzero(as_tuple=True)
+    senders = torch.arange(n_atoms, device=prefix.device)
+    read = (pairs.index < len(pairs.molecule)) & (senders < longest.view(n_molecules, n_atoms, 1))
+    later = (read | read.mT).tril().nonzero(as_tuple=True)
     link = torch.full_like(pairs.index, -1)
-    link[later] = torch.arange(len(later[0]), device=read.device)
+    link[later] = torch.arange(len(later[0]), device=link.device)
     return Reception(
-        molecule,
-        atom,
-        prefix,
-        rows.row[molecule, decision, 0],
-        read,
-        pairs.index[later],
-        pair,
-        torch.maximum(link, link.mT),
+        molecule=molecule,
+        atom=atom,
+        prefix=prefix,
+        first_row=rows.row[molecule, decision, 0],
+        links=pairs.index[later],
+        pair=pairs.index.masked_fill(~read, -1),
+        link=torch.maximum(link, link.mT),
     )

@@ -25,20 +25,29 @@ def edge_rotations(directions: Tensor, lmax: int) -> list[Tensor]:
     x, y, z = directions.unbind(-1)
     alpha = torch.atan2(x, z)  # a turn about y by alpha and a tilt about x by beta carry y to the direction
     beta = torch.atan2(torch.hypot(x, z), y)
+    order = torch.arange(-lmax, lmax + 1, dtype=directions.dtype, device=directions.device)
+    tilting, turning = beta[..., None] * order[lmax:], alpha[..., None] * order
+    tilts, cosines, sines = torch.cat([tilting.cos(), tilting.sin()], dim=-1), turning.cos(), turning.sin()
     rotations = []
     for degree in range(lmax + 1):
-        y_to_x = _y_to_x(degree).to(directions)
-        tilt = y_to_x @ _about_y(-beta, degree) @ y_to_x.mT
-        rotations.append(tilt @ _about_y(-alpha, degree))
+        size = 2 * degree + 1
+        tilt = (tilts @ _tilt_series(degree, lmax).to(directions)).unflatten(-1, (size, size))
+        here = slice(lmax - degree, lmax + degree + 1)
+        rotations.append(tilt * cosines[..., None, here] - tilt.flip(-1) * sines[..., None, here])
     return rotations
 
 
-def _about_y(angle: Tensor, degree: int) -> Tensor:
-    """Return the matrix of a rotation about y by `angle` (...): cosines on the diagonal, sines on the antidiagonal."""
-    order = torch.arange(-degree, degree + 1, dtype=angle.dtype, device=angle.device)
-    phase = angle[..., None] * order
-    antidiagonal = torch.diag_embed(torch.sin(phase)).flip(-1)
-    return torch.diag_embed(torch.cos(phase)) - antidiagonal
+@functools.cache
+def _tilt_series(degree: int, lmax: int) -> Tensor:
+    """Return (2 lmax + 2, (2l + 1)^2): what cosines, then sines, of multiples of beta add up to a tilt; float64."""
+    y_to_x = _y_to_x(degree)
+    terms = torch.zeros(2, lmax + 1, 2 * degree + 1, 2 * degree + 1, dtype=torch.float64)
+    for order in range(degree + 1):
+        plus, minus = degree + order, degree - order
+        terms[0, order, plus, plus] = terms[0, order, minus, minus] = 1
+        if order:
+            terms[1, order, plus, minus], terms[1, order, minus, plus] = 1, -1
+    return (y_to_x @ terms @ y_to_x.mT).flatten(0, 1).flatten(1)
 
 
 @functools.cache

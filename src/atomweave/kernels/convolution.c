@@ -18,10 +18,10 @@
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 typedef struct {
-    int64_t channels, lmax_in, lmax_out, n_atoms, n_rows, n_receivers;
+    int64_t channels, lmax_in, lmax_out, n_atoms, n_rows, n_receivers, rotation_size;
     const float *features;         /* (components in, n_rows, channels) */
     const float *weights;          /* (n_links, n_paths, channels) */
-    const float *rotations;        /* (n_pairs, all degrees' matrices one after the other) */
+    const float *rotations;        /* (n_pairs, rotation_size), all degrees' matrices one after the other */
     const int64_t *pair, *link;    /* (n_molecules, n_atoms receiving, n_atoms sending), -1 where none */
     const int64_t *order;          /* (n_receivers,) receivers sorted by molecule and atom */
     const int64_t *molecule_start; /* (n_molecules + 1,) where each molecule's receivers begin in `order` */
@@ -177,7 +177,6 @@ INLINE void receive(const int B, const convolution *c, const neighbourhood *h, i
 
 INLINE int molecules(const convolution *c, int64_t first, int64_t last, int backward) {
     const int64_t components_in = (c->lmax_in + 1) * (c->lmax_in + 1);
-    const int64_t lmax = c->lmax_in > c->lmax_out ? c->lmax_in : c->lmax_out;
     int64_t n_paths = 0;
     for (int64_t in = 0; in <= c->lmax_in; in++)
         for (int64_t out = 0; out <= c->lmax_out; out++) n_paths += (in < out ? in : out) + 1;
@@ -191,7 +190,7 @@ INLINE int molecules(const convolution *c, int64_t first, int64_t last, int back
     }
     neighbourhood h = {
         .sender = indices, .pair = indices + c->n_atoms, .link = indices + 2 * c->n_atoms,
-        .components_in = components_in, .rotation_size = rotation_offset(lmax + 1),
+        .components_in = components_in, .rotation_size = c->rotation_size,
         .weight_size = n_paths * c->channels, .channels = c->channels, .rotations = c->rotations,
         .turned = scratch, .grad_turned = scratch + c->n_atoms * components_in * BLOCK,
     };

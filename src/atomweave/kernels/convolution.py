@@ -20,7 +20,7 @@ _LANES, _MAX_DEGREE = 16, 8  # as in the C source
 class _Arguments(ctypes.Structure):
     """`convolution` of the C source, field by field."""
 
-    _SIZES = ("channels", "lmax_in", "lmax_out", "n_atoms", "n_rows", "n_receivers")
+    _SIZES = ("channels", "lmax_in", "lmax_out", "n_atoms", "n_rows", "n_receivers", "rotation_size")
     _TENSORS = (
         *("features", "weights", "rotations", "pair", "link", "order", "molecule_start", "atom", "prefix", "first_row"),
         *("received", "grad_received", "grad_features", "grad_weights"),
@@ -52,19 +52,14 @@ class CompiledConvolution(torch.autograd.Function):
             ctx: as autograd gives it.
             features: (components in, n_rows, channels).
             weights: (n_links_read, n_paths, channels).
-            rotations: (n_pairs_read, sum of (2l + 1)^2), the matrices of all degrees one after the other.
+            rotations: (n_pairs, sum of (2l + 1)^2), the matrices of all degrees one after the other.
             read: who receives what.
             lmax_out: highest degree of the result.
         """
         degrees_in = int(len(features) ** 0.5)
         n_receivers = len(read.atom)
         received = features.new_empty((lmax_out + 1) ** 2, n_receivers, degrees_in * features.shape[2])
-        key = read.molecule * read.pair.shape[1] + read.atom
-        # Fragments that hold the same atom pass one after the other, while the weights of its pairs are in the cache.
-        order = torch.argsort(key, stable=True)
-        n_molecules = len(read.pair)
-        counts = torch.bincount(read.molecule, minlength=n_molecules)
-        molecule_start = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        order, molecule_start = read.by_molecule
         inputs = {
             "features": features.contiguous(),
             "weights": weights.contiguous(),
@@ -101,6 +96,7 @@ def _run(name: str, lmax_out: int, n_receivers: int, tensors: dict[str, Tensor])
         n_atoms=tensors["pair"].shape[1],
         n_rows=n_rows,
         n_receivers=n_receivers,
+        rotation_size=tensors["rotations"].shape[1],
         **{name: tensor.data_ptr() for name, tensor in tensors.items()},
     )
     in_parallel(functools.partial(_function(name), ctypes.byref(arguments)), len(tensors["pair"]))

@@ -36,26 +36,22 @@ def convolution_paths(lmax_in: int, lmax_out: int) -> list[Path]:
     ]
 
 
-def convolve(
-    features: Tensor, weights: Tensor, rotations: list[Tensor], read: Reception, lmax_out: int
-) -> list[Tensor]:
+def convolve(features: Tensor, weights: Tensor, rotations: Tensor, read: Reception, lmax_out: int) -> list[Tensor]:
     """Send features along the edges of all fragments and sum them at the receivers.
 
     Args:
         features: (n_components, n_rows, channels), degrees 0..lmax_in one after the other.
         weights: (n_links_read, n_paths, channels), in the order of `convolution_paths`.
-        rotations: for each degree up to the higher lmax (n_pairs_read, 2l + 1, 2l + 1), into the frame of the pair.
+        rotations: (n_pairs, n_entries), matrices into the frame of the pair, of degrees up to at least the higher lmax,
+            one after the other.
         read: who receives from whom, across which pair and link.
         lmax_out: highest degree of the result.
 
     Returns:
         For each degree out (2l + 1, n_receivers, n_degrees_in * channels).
     """
-    if compiled(features, lmax_out):
-        flat = torch.cat([rotation.flatten(1) for rotation in rotations], dim=1)
-        received = CompiledConvolution.apply(features, weights, flat, read, lmax_out)
-    else:
-        received = StreamedConvolution.apply(features, weights, rotations, read, lmax_out)
+    kernel = CompiledConvolution if compiled(features, lmax_out) else StreamedConvolution
+    received = kernel.apply(features, weights, rotations, read, lmax_out)
     return received.split([2 * degree + 1 for degree in range(lmax_out + 1)])
 
 
@@ -67,14 +63,14 @@ class StreamedConvolution(torch.autograd.Function):
         ctx: Any,
         features: Tensor,
         weights: Tensor,
-        rotations: list[Tensor],
+        rotations: Tensor,
         read: Reception,
         lmax_out: int,
     ) -> Tensor:
         """Return (components out, n_receivers, n_degrees_in * channels); arguments as in `convolve`."""
         features = features.transpose(0, 1).contiguous()
         edges, n_receivers = read.edges(), len(read.atom)
-        ctx.save_for_backward(features, weights, *rotations)
+        ctx.save_for_backward(features, weights, rotations)
         ctx.edges, ctx.lmax_out, ctx.n_receivers = edges, lmax_out, n_receivers
         width = int(features.shape[1] ** 0.5) * features.shape[2]
         summed = features.new_zeros(n_receivers, (lmax_out + 1) ** 2 * width)
@@ -86,7 +82,7 @@ class StreamedConvolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of features and weights."""
-        features, weights, *rotations = ctx.saved_tensors
+        features, weights, rotations = ctx.saved_tensors
         grad_features, grad_weights = torch.zeros_like(features), torch.zeros_like(weights)
         grad = grad.transpose(0, 1).flatten(1)
         degrees_in = int(features.shape[1] ** 0.5)
@@ -141,13 +137,13 @@ def _tables(edges: FragmentEdges, n_receivers: int) -> list[_Table]:
 class _Chunk:
     """The edges of one table: features in their frames, and both directions of the product."""
 
-    def __init__(
-        self, table: _Table, features: Tensor, weights: Tensor, rotations: list[Tensor], lmax_out: int
-    ) -> None:
+    def __init__(self, table: _Table, features: Tensor, weights: Tensor, rotations: Tensor, lmax_out: int) -> None:
         self.shape, self.channels = table.pair.shape, features.shape[2]
         self.degrees_in = int(features.shape[1] ** 0.5)
         pair = table.pair.flatten()
-        self.rotations = [rotation[pair] for rotation in rotations]  # (n_edges, 2l + 1, 2l + 1)
+        sizes = [(2 * degree + 1) ** 2 for degree in range(max(self.degrees_in - 1, lmax_out) + 1)]
+        flat = rotations[pair].split([*sizes, rotations.shape[1] - sum(sizes)], dim=1)
+        self.rotations = [part.unflatten(1, (2 * degree + 1, 2 * degree + 1)) for degree, part in enumerate(flat[:-1])]
         # Filled-up places receive nothing, because their weights are zero.
         self.weights = weights[table.link.flatten()] * table.real.flatten()[:, None, None]
         sent = features[table.sender.flatten()]

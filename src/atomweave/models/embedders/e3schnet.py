@@ -1,25 +1,24 @@
 """E3SchNet: SchNet (Schütt et al. 2017) with features of higher degree; the published embedder of focus and species.
 
-At lmax 0 it is SchNet. What is notable here: everything between two atoms (filter times coupling) is an operator from
-the sender's components to the receiver's, one a pair and channel, shared by all prefixes; a layer is one batched matrix
-product of these operators with the features of all prefixes. Operators whose output nobody reads are not computed:
-those that leave the natural parities, and in the last layer, where invariants are wanted, all but degree 0.
+At lmax 0 it is SchNet. What is notable here: everything between two atoms (filters, couplings with the harmonics) is
+computed once a pair and shared by all prefixes (`filters`). What nobody reads is not computed: paths that leave the
+natural parities, and in the last layer, where invariants are wanted, all but degree 0.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ...config import Config
-from ...geometry.edges import Pairs, PrefixRows
-from ...geometry.harmonics import coupling, degree_slice, spherical_harmonics
+from ...geometry.edges import Pairs, PrefixRows, Reception, reception
+from ...geometry.harmonics import spherical_harmonics
 from ...geometry.radial import cosine_cutoff, gaussian_basis
 from .equivariant import Features, Linear, normal_embedding, normalised, shifted_softplus
+from .filters import FilterPath, convolve
 
 
 class E3SchNetConfig(Config):
@@ -67,17 +66,16 @@ class E3SchNet(nn.Module):
         Returns:
             For each degree l (2l + 1, n_wanted, channels).
         """
-        exists = pairs.index < len(pairs.molecule)
-        vectors = torch.cat([pairs.vectors, pairs.vectors.new_zeros(1, 3)])[pairs.index]
-        distances = torch.cat([pairs.distances, pairs.distances.new_zeros(1)])[pairs.index]
+        read = reception(rows, pairs, rows.molecule, rows.decision, rows.atom)
+        distances = pairs.distances[read.links]
         radial = gaussian_basis(distances, self.config.n_radial, self.config.cutoff)
-        cutoff = cosine_cutoff(distances, self.config.cutoff) * exists
-        harmonics = spherical_harmonics(vectors, self.lmax)
+        cutoff = cosine_cutoff(distances, self.config.cutoff)
+        harmonics = spherical_harmonics(pairs.vectors, self.lmax)
 
         features = [functional.embedding(species[rows.molecule, rows.atom], self.linear_in([self.embedding])[0])[None]]
         for index, layer in enumerate(self.layers):
             wanted = self.lmax if lmax is None or index < len(self.layers) - 1 else lmax
-            features = layer(features, radial, cutoff, harmonics, rows, wanted)
+            features = layer(features, radial, cutoff, harmonics, read, rows, wanted)
         if at is None:
             return features
         chosen = rows.row[at]
@@ -96,10 +94,12 @@ class Interaction(nn.Module):
         super().__init__()
         self.n_filters = config.n_filters
         degrees_in, degrees = range(lmax_in + 1), range(config.lmax + 1)
-        # (degree in, degree of the harmonic, degree out). Nobody reads pseudo-tensors, those with odd sum, nor degrees
-        # beyond lmax; they keep their filters, so that the network has the published parameters.
-        self.paths = [(a, b, out) for a in degrees_in for b in degrees for out in range(abs(a - b), a + b + 1)]
-        n_inputs = [sum(out == degree and (a + b + out) % 2 == 0 for a, b, out in self.paths) for degree in degrees]
+        # Nobody reads pseudo-tensors, nor degrees beyond lmax; their paths keep their filters, so that the network has
+        # the published parameters.
+        self.paths = [
+            FilterPath(a, b, out) for a in degrees_in for b in degrees for out in range(abs(a - b), a + b + 1)
+        ]
+        n_inputs = [sum(path.degree_out == degree and path.natural for path in self.paths) for degree in degrees]
         channels_in, channels_out = [config.channels] * len(degrees_in), [config.channels] * len(degrees)
         self.linear_filter = Linear(channels_in, [config.n_filters] * len(degrees_in))
         self.filter_hidden = _dense(config.n_radial, config.n_filters)
@@ -109,72 +109,36 @@ class Interaction(nn.Module):
         self.activation = normalised("shifted_softplus")
 
     def forward(
-        self, features: Features, radial: Tensor, cutoff: Tensor, harmonics: Tensor, rows: PrefixRows, lmax: int
+        self,
+        features: Features,
+        radial: Tensor,
+        cutoff: Tensor,
+        harmonics: Tensor,
+        read: Reception,
+        rows: PrefixRows,
+        lmax: int,
     ) -> Features:
         """Return features of degrees up to `lmax` for all rows.
 
         Args:
             features: for each degree in (2l + 1, n_rows, channels).
-            radial: (n_molecules, n_atoms receiving, n_atoms sending, n_radial).
-            cutoff: (n_molecules, n_atoms, n_atoms), zero where there is no pair.
-            harmonics: (n_molecules, n_atoms, n_atoms, (lmax + 1)^2).
+            radial: (n_links_read, n_radial).
+            cutoff: (n_links_read,).
+            harmonics: (n_pairs, (lmax + 1)^2).
+            read: every row receives.
             rows: the fragments.
             lmax: highest degree wanted.
         """
-        live = [position for position, (a, b, out) in enumerate(self.paths) if out <= lmax and (a + b + out) % 2 == 0]
-        filters = self._filters(live, radial, cutoff)
-        gathered: list[list[Tensor]] = [[] for _ in range(lmax + 1)]
-        for degree_in, sent in enumerate(self.linear_filter(features)):
-            here = [(column, self.paths[p]) for column, p in enumerate(live) if self.paths[p][0] == degree_in]
-            received = self._receive(here, sent, filters, harmonics, rows)
-            sizes = [2 * out + 1 for _, (_, _, out) in here]
-            for (_, (_, _, out)), part in zip(here, received.split(sizes), strict=True):
-                gathered[out].append(part)
-        mixed = self.linear_mix([torch.cat(parts, dim=-1) for parts in gathered])
-        mixed[0] = self.activation(mixed[0])
-        out = self.linear_out(mixed)
-        return [x + features[degree] if degree < len(features) else x for degree, x in enumerate(out)]
-
-    def _filters(self, live: list[int], radial: Tensor, cutoff: Tensor) -> Tensor:
-        """Return (n_molecules, n_filters, n_live, n_atoms receiving, n_atoms sending), zero where there is no pair."""
+        live = [position for position, path in enumerate(self.paths) if path.degree_out <= lmax and path.natural]
         hidden = shifted_softplus(self.filter_hidden(radial))
         weight = self.filter_out.weight.unflatten(0, (len(self.paths), self.n_filters))[live].flatten(0, 1)
         bias = self.filter_out.bias.unflatten(0, (len(self.paths), self.n_filters))[live].flatten()
-        n_molecules, n_atoms = cutoff.shape[:2]
-        # The pairs stand last, where the operators want them: the product is written that way round.
-        filters = torch.baddbmm(bias[:, None], weight.expand(n_molecules, -1, -1), hidden.flatten(1, 2).mT)
-        filters = filters.unflatten(1, (len(live), self.n_filters)) * cutoff.flatten(1)[:, None, None]
-        return filters.transpose(1, 2).unflatten(-1, (n_atoms, n_atoms))
-
-    def _receive(
-        self,
-        live: list[tuple[int, tuple[int, int, int]]],
-        sent: Tensor,
-        filters: Tensor,
-        harmonics: Tensor,
-        rows: PrefixRows,
-    ) -> Tensor:
-        """Sum over the neighbours in each prefix, for the (column of `filters`, path) pairs of one degree in.
-
-        Returns:
-            (components of all these paths, n_rows, n_filters).
-        """
-        n_molecules, n_decisions, n_atoms = rows.row.shape
-        degree_in = live[0][1][0]
-        blocks = []
-        for column, (_, b, out) in live:
-            couple = coupling(degree_in, b, out).to(harmonics)
-            basis = torch.einsum("bijy,xyo->biojx", harmonics[..., degree_slice(b)], couple)
-            blocks.append(filters[:, :, column, :, None, :, None] * basis[:, None])
-        # (n_molecules, n_filters, receiving, components out, sending, components in)
-        operator = torch.cat(blocks, dim=3)
-        sources = sent.new_zeros(2 * degree_in + 1, n_molecules * n_decisions * n_atoms, self.n_filters)
-        place = (rows.molecule * n_decisions + rows.decision) * n_atoms + rows.atom
-        sources = sources.index_copy(1, place, sent).unflatten(1, (n_molecules, n_decisions, n_atoms))
-        sources = sources.permute(1, 4, 3, 0, 2).flatten(2, 3)  # (molecules, filters, sending x components, decisions)
-        received = operator.flatten(4, 5).flatten(2, 3) @ sources
-        received = received.unflatten(2, (n_atoms, -1)).permute(3, 0, 4, 2, 1).flatten(1, 3)
-        return received.index_select(1, place)
+        filters = (functional.linear(hidden, weight, bias) * cutoff[:, None]).unflatten(1, (len(live), self.n_filters))
+        paths = tuple(self.paths[position] for position in live)
+        mixed = self.linear_mix(convolve(self.linear_filter(features), filters, harmonics, read, rows, paths))
+        mixed[0] = self.activation(mixed[0])
+        out = self.linear_out(mixed)
+        return [x + features[degree] if degree < len(features) else x for degree, x in enumerate(out)]
 
 
 def _dense(n_in: int, n_out: int) -> nn.Linear:

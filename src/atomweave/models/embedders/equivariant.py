@@ -119,18 +119,3 @@ class Network(nn.Module):
 def normal_embedding(n_species: int, channels: int) -> nn.Parameter:
     """Return an (n_species, channels) table drawn from a standard normal truncated at two deviations."""
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(n_species, channels), a=-2.0, b=2.0))
-
-
-def prefix_sums(messages: Tensor, prefix: Tensor) -> Tensor:
-    """Sum what each atom receives from the first k atoms, for every prefix.
-
-    Args:
-        messages: (n_components, n_molecules, n_atoms receiving, n_atoms sending, channels), zero where no pair is.
-        prefix: (n_molecules, n_decisions).
-
-    Returns:
-        (n_components, n_molecules, n_atoms receiving, n_decisions, channels).
-    """
-    senders = torch.arange(messages.shape[3], device=messages.device)
-    held = (senders < prefix[:, :, None]).to(messages.dtype)  # (n_molecules, n_decisions, n_atoms sending)
-    return held[None, :, None] @ messages

@@ -7,7 +7,6 @@ What is notable here:
   are 91 weights a channel.
 - Harmonics and rotations depend on a pair of atoms alone, radial networks on its length: they are evaluated once a
   pair, or once for both its directions, and every prefix that holds both atoms reads them.
-- The first layer's messages depend on the sender's species alone, so that prefixes are prefix sums.
 - The last layer is evaluated only at the atoms that are asked for: the focus.
 """
 
@@ -22,11 +21,10 @@ from torch.nn import functional
 
 from ...config import Config
 from ...geometry.edges import Pairs, PrefixRows, Reception, reception
-from ...geometry.harmonics import degree_slice, spherical_harmonics
 from ...geometry.radial import bessel_basis, polynomial_envelope
 from ...geometry.rotations import edge_rotations
 from .convolution import convolution_paths, convolve
-from .equivariant import Features, Linear, Network, SpeciesLinear, normal_embedding, normalised, prefix_sums
+from .equivariant import Features, Linear, Network, SpeciesLinear, normal_embedding, normalised
 
 
 class NequIPConfig(Config):
@@ -86,22 +84,25 @@ class NequIP(nn.Module):
         """
         radial = bessel_basis(pairs.distances, self.config.n_radial, self.config.cutoff)
         radial = radial * polynomial_envelope(pairs.distances, self.config.cutoff)[:, None]
-        everywhere = (rows.molecule, rows.decision, rows.atom)
-        wanted = everywhere if at is None else at
+        lmax_between = self.config.lmax if len(self.layers) > 1 else self.lmax
+        matrices = edge_rotations(pairs.vectors, max(self.lmax, lmax_between))
+        rotations = torch.cat([matrix.flatten(1) for matrix in matrices], dim=1)
         row_species = species[rows.molecule, rows.atom]
         last = len(self.layers) - 1
 
-        first = self.layers[0]
-        assert isinstance(first, NequIPLayer)
-        features = first.from_species(self.embedding, radial, pairs, species, rows, row_species)
+        read = reception(rows, pairs, rows.molecule, rows.decision, rows.atom)
+        features = self.layers[0].from_species(self.embedding, radial, rotations, read, row_species)
         if last == 0 and at is not None:
-            chosen = rows.row[wanted]
+            chosen = rows.row[at]
             features = [x.index_select(1, chosen) for x in features]
         for index, layer in enumerate(self.layers[1:], start=1):
-            molecule, decision, atom = wanted if index == last else everywhere
-            receivers = rows.row[molecule, decision, atom]
-            read = reception(rows, pairs, molecule, decision, atom)
-            features = layer(features, radial, pairs.vectors, read, receivers, row_species[receivers])
+            if index == last and at is not None:
+                chosen = rows.row[at]
+                read, row_species = reception(rows, pairs, *at), row_species[chosen]
+                own = [x.index_select(1, chosen) for x in features]
+            else:
+                own = features
+            features = layer(features, own, radial, rotations, read, row_species)
         n_degrees = self.lmax + 1 if lmax is None else lmax + 1
         return [x * self.config.degree_damping**degree for degree, x in enumerate(features[:n_degrees])]
 
@@ -133,48 +134,33 @@ class NequIPLayer(nn.Module):
         self.silu = normalised("silu")
 
     def from_species(
-        self, embedding: Tensor, radial: Tensor, pairs: Pairs, species: Tensor, rows: PrefixRows, row_species: Tensor
+        self, embedding: Tensor, radial: Tensor, rotations: Tensor, read: Reception, row_species: Tensor
     ) -> Features:
         """First layer: embed every row from `embedding` (n_species, channels) of the atoms around it."""
-        sent = functional.embedding(species[pairs.molecule, pairs.sender], self.linear_up([embedding])[0])
-        weights = self.radial_network(radial).unflatten(-1, (self.lmax_out + 1, self.channels)) * sent[:, None]
-        harmonics = spherical_harmonics(pairs.vectors, self.lmax_out)
-        n_molecules, n_atoms = species.shape
-        place = (pairs.molecule * n_atoms + pairs.receiver) * n_atoms + pairs.sender
-        source = (rows.molecule * n_atoms + rows.atom) * rows.prefix.shape[1] + rows.decision
-        received = []
-        for degree in range(self.lmax_out + 1):
-            # A scalar turned back from the edge's frame: m = 0 along y becomes the harmonic, of length sqrt(2l + 1).
-            unit = harmonics[:, degree_slice(degree)].T * (2 * degree + 1) ** -0.5
-            messages = unit[:, :, None] * weights[:, degree]
-            dense = messages.new_zeros(2 * degree + 1, n_molecules * n_atoms * n_atoms, self.channels)
-            dense = dense.index_copy(1, place, messages)
-            summed = prefix_sums(dense.unflatten(1, (n_molecules, n_atoms, n_atoms)), rows.prefix)
-            received.append(summed.flatten(1, 3).index_select(1, source))
-        mixed = self.linear_down(received, self.neighbour_scale)
+        sent = functional.embedding(row_species, self.linear_up([embedding])[0])[None]
+        mixed = self._receive(sent, radial, rotations, read)
         mixed[0] = mixed[0] + functional.embedding(row_species, self.skip.lookup(embedding))
         return self._gate_and_map(mixed)
 
     def forward(
         self,
         features: Features,
+        own: Features,
         radial: Tensor,
-        vectors: Tensor,
+        rotations: Tensor,
         read: Reception,
-        receivers: Tensor,
         receiver_species: Tensor,
     ) -> Features:
-        """Later layers: `features` of all rows in, features of the `receivers` (row indices) out."""
-        sent = torch.cat(self.linear_up(features))
-        weights = self.radial_network(radial[read.links]).unflatten(-1, (self.n_paths, self.channels))
-        rotations = edge_rotations(vectors[read.pairs], max(self.lmax_in, self.lmax_out))
-        received = convolve(sent, weights, rotations, read, self.lmax_out)
-        mixed = self.linear_down(received, self.neighbour_scale)
-        own = [x.index_select(1, receivers) for x in features]
+        """Later layers: `features` of all rows in, the receivers' out; `own` are the receivers' among the former."""
+        mixed = self._receive(torch.cat(self.linear_up(features)), radial, rotations, read)
         skipped = self.skip(own, receiver_species)
         mixed = [x + skipped[degree] if degree < len(skipped) else x for degree, x in enumerate(mixed)]
         out = self._gate_and_map(mixed)
         return [x + own[degree] if degree < len(own) else x for degree, x in enumerate(out)]
+
+    def _receive(self, sent: Tensor, radial: Tensor, rotations: Tensor, read: Reception) -> Features:
+        weights = self.radial_network(radial[read.links]).unflatten(-1, (self.n_paths, self.channels))
+        return self.linear_down(convolve(sent, weights, rotations, read, self.lmax_out), self.neighbour_scale)
 
     def _gate_and_map(self, mixed: Features) -> Features:
         scalars, *gates = mixed[0].split(self.channels, dim=-1)
