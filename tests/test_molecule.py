@@ -1,6 +1,5 @@
 """The nouns that everything is made of: molecules, species, whole files."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +110,7 @@ def test_a_file_is_whole_or_untouched(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         fail()
     assert path.read_text() == "one"
-    assert os.listdir(path.parent) == ["out.txt"]
+    assert list(path.parent.iterdir()) == [path]
     assert sha256_of(path) == "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
 
 
