@@ -49,7 +49,7 @@ class TestShells(PositionHeadLaws):
         return ShellHead(config, self.channels, self.lmax, self.n_species)
 
     def radial_edges(self, head: nn.Module) -> Tensor:
-        return head.config.minimum + (torch.arange(4, dtype=torch.float64) - 0.5) * head.spacing
+        return head.config.minimum + (torch.arange(head.config.n_radii + 1, dtype=torch.float64) - 0.5) * head.spacing
 
 
 class TestShellsWithJitter(TestShells):
@@ -57,17 +57,18 @@ class TestShellsWithJitter(TestShells):
 
 
 class TestSquaredLogits(TestShells):
+    quadrature_error = 1e-7
+
     def build(self) -> nn.Module:
-        angular = AngularConfig(logits="squared", beta=2.0, **DRAWING)
-        return ShellHead(ShellHeadConfig(n_radii=3, angular=angular), self.channels, self.lmax, self.n_species)
+        angular = AngularConfig(logits="squared", beta=2.0, channels=1, **DRAWING)
+        return ShellHead(ShellHeadConfig(n_radii=2, angular=angular), self.channels, self.lmax, self.n_species)
 
 
 class TestMixtureOfRadii(PositionHeadLaws):
-    radius = "mixture"
     nodes_per_bin = 4
 
     def build(self) -> nn.Module:
-        config = ContinuousHeadConfig(radius=self.radius, n_components=4, angular=AngularConfig(channels=1, **DRAWING))
+        config = ContinuousHeadConfig(radius="mixture", n_components=4, angular=AngularConfig(channels=1, **DRAWING))
         return ContinuousHead(config, self.channels, self.lmax, self.n_species)
 
     def radial_edges(self, head: nn.Module) -> Tensor:
@@ -75,8 +76,18 @@ class TestMixtureOfRadii(PositionHeadLaws):
 
 
 class TestSplineOfRadii(TestMixtureOfRadii):
-    radius = "spline"
-    nodes_per_bin = 6
+    lmax = 1
+    nodes_per_cell = 5
+
+    def build(self) -> nn.Module:
+        # No narrow bins: quadrature would need as many more nodes.
+        config = ContinuousHeadConfig(
+            radius="spline", n_components=3, smallest_width=0.2, angular=AngularConfig(channels=1, **DRAWING)
+        )
+        return ContinuousHead(config, self.channels, self.lmax, self.n_species)
+
+    def radial_edges(self, head: nn.Module) -> Tensor:
+        return torch.linspace(head.config.minimum, head.config.maximum, 13, dtype=torch.float64)
 
 
 SMALL = {
