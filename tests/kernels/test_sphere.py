@@ -22,9 +22,11 @@ def test_half_of_the_grid_gives_the_whole_integral(n_polar: int) -> None:
 
 @pytest.mark.parametrize("lmax", [0, 1, 4, 5])
 @pytest.mark.parametrize("scale", [0.1, 1.0, 20.0])
-def test_the_compiled_kernel_agrees(lmax: int, scale: float) -> None:
-    # Rows and points that fill neither a tile nor a vector, and logits up to several hundreds.
+@pytest.mark.parametrize("level", [0.0, -300.0, 300.0])
+def test_the_compiled_kernel_agrees(lmax: int, scale: float, level: float) -> None:
+    # Rows and points that fill neither a tile nor a vector, and logits up to several hundreds, all on one side of zero.
     coefficients = torch.randn(11, (lmax + 1) ** 2, generator=torch.Generator().manual_seed(1)) * scale
+    coefficients[:, 0] += level
     assert compiled(coefficients) == (library() is not None)
     points, weights = half_grid(45, 90)
     values, gradients = [], []

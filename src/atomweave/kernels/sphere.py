@@ -41,7 +41,8 @@ def compiled_log_integral(
     fill = -harmonics.shape[1] % _POINTS
     inputs = {
         "coefficients": coefficients[:, order].contiguous(),
-        "harmonics": torch.nn.functional.pad(harmonics[order], (0, fill)),
+        # Copies of a point, not zeros: a zero would count in the peak, and densities far below it would underflow.
+        "harmonics": torch.nn.functional.pad(harmonics[None, order], (0, fill), mode="replicate")[0],
         "weights": torch.nn.functional.pad(weights, (0, fill)),
     }
     logs = coefficients.new_empty(len(coefficients))
