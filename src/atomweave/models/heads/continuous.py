@@ -1,8 +1,8 @@
 """Position head with a continuous radius: `p(r | focus) p(n | r, focus)`, both exact densities.
 
 Bond lengths are no longer quantised, and the density on the sphere is needed at one radius only: 64 times less work
-than 64 shells. The coefficients at radius r are a linear map of the focus features, multiplied by the species' embedding and by
-a network of Bessel functions of r.
+than 64 shells. The coefficients at radius r are a linear map of the focus features, multiplied by the species'
+embedding and by a network of Bessel functions of r.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...config import Config
 from ...geometry.harmonics import spherical_harmonics
 from ...geometry.radial import bessel_basis
 from ...geometry.rotations import edge_rotations
 from ...geometry.sphere import grid_harmonics, peak_target
-from ...config import Config
 from ..base import Temperatures
 from ..embedders.equivariant import Features, Linear, Network, normal_embedding
 from . import radial
@@ -84,8 +84,8 @@ class ContinuousHead(nn.Module):
     ) -> dict[str, Tensor]:
         """Return "position" and its two terms "radius" and "direction", (n_rows,) nats each.
 
-        "radius" is the negative log-density per Å; "direction" the KL divergence from the smoothed target, or the negative
-        log-density on the sphere where the target is not smoothed. Arguments as in `ShellHead.divergence`.
+        "radius" is the negative log-density per Å; "direction" the KL divergence from the smoothed target, or the
+        negative log-density on the sphere where the target is not smoothed. Arguments as in `ShellHead.divergence`.
         """
         distances = torch.linalg.vector_norm(vectors, dim=1)
         length = -radial.log_density(self.radial_parameters(features, species), distances, self.radial_config)

@@ -1,7 +1,8 @@
 """The published position head: 64 shells, each with its own density on the sphere, under one softmax.
 
-`f_k(n) = log sum_ch exp( sum_lm c_ch,k,lm Y_lm(n) )` over radii r_k, and `p(k, n) = exp f_k(n) / sum_k int exp f_k`, with no r^2:
-a discrete measure over k times the solid angle. The target is two nearest shells times a peak around the true direction.
+`f_k(n) = log sum_ch exp( sum_lm c_ch,k,lm Y_lm(n) )` over radii r_k, and `p(k, n) = exp f_k(n) / sum_k int exp f_k`,
+with no r^2: a discrete measure over k times the solid angle. The target is two nearest shells times a peak around the
+true direction.
 """
 
 from __future__ import annotations
@@ -14,14 +15,21 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...config import Config
 from ...geometry.harmonics import spherical_harmonics
 from ...geometry.rotations import edge_rotations
 from ...geometry.sphere import grid_harmonics, peak_target, sphere_grid
-from ...config import Config
 from ..base import Temperatures
 from ..embedders.equivariant import Features, Linear, normal_embedding
-from .angular import AngularConfig, channel_logits, draw_direction, draw_index, log_density, log_partition
-from .angular import tempered_grid_logits
+from .angular import (
+    AngularConfig,
+    channel_logits,
+    draw_direction,
+    draw_index,
+    log_density,
+    log_partition,
+    tempered_grid_logits,
+)
 
 
 class ShellHeadConfig(Config):
@@ -79,7 +87,8 @@ class ShellHead(nn.Module):
         coefficients = self.coefficients(features, species)
         weights, nearest = self.radial_target(vectors)
         peak = peak_target(self.config.target_inverse_temperature, self.config.target_lmax)
-        rotations = edge_rotations(vectors, self.lmax)  # the target's direction becomes y, around which points are fixed
+        # The target's direction becomes y, around which the points are fixed.
+        rotations = edge_rotations(vectors, self.lmax)
         chosen = coefficients.gather(1, nearest[:, :, None, None].expand(-1, -1, *coefficients.shape[2:]))
         turned = torch.cat(
             [
@@ -110,7 +119,7 @@ class ShellHead(nn.Module):
         return log_partition(coefficients, self.config.angular, rotation)
 
     def log_prob(self, features: Features, species: Tensor, vectors: Tensor) -> Tensor:
-        """Return (n_rows,) log-density per Å^3 at `vectors` (n_rows, 3): each shell fills one spacing around its radius."""
+        """Return (n_rows,) log-density per Å^3 at `vectors` (n_rows, 3); a shell is one spacing thick."""
         coefficients = self.coefficients(features, species)
         distance = torch.linalg.vector_norm(vectors, dim=1)
         shell = ((distance - self.config.minimum) / self.spacing).round().long()
