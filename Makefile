@@ -2,7 +2,7 @@
 #   make sample   grow 100 molecules with the weights that ship: molecules.sdf, molecules.html
 #   make test     all tests but the long ones        make test-long   those as well
 #   make lint     style, format, types               make bench       speed, one JSON line a figure
-#   make figures  the figures of docs/               make qm9         data/qm9.safetensors
+#   make figures  docs/figures, but for the ablation make qm9         data/qm9.safetensors
 #   make train-next   the next leg of the weights that ship
 #   make gpu-bundle   what a GPU machine without network lacks        make gpu-check   one leg from that bundle alone
 
@@ -37,8 +37,9 @@ lint: .venv/installed-to-develop
 bench: .venv/installed-to-develop $(DATA)
 	for script in $(filter-out benchmarks/harness.py, $(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit; done
 
+# The ablation of lmax and channels (examples/ablation_lmax.py) trains six models and is asked for by name.
 figures: .venv/installed-to-develop
-	$(BIN)/python examples/figures.py
+	for name in octahedron random_signals resolution_study shipped_figures; do $(BIN)/python examples/$$name.py || exit; done
 
 qm9: $(DATA)
 
