@@ -30,8 +30,8 @@ Progress = Callable[[int, int], None]
 BLOCK = 512
 """Molecules that grow together, whatever the number of processes; with fewer, a batch would seldom be full."""
 
-CPU_SLOTS = 32
-"""Fragments at a time on a CPU: from 16 to 64 the published Symphony is equally fast, and less memory is warmer."""
+CPU_SLOTS = 64
+"""Fragments at a time on a CPU: 128 is an eighth faster for a small model, no faster for a large one, and takes 1.9 GB."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def grow(
             first atom from the model's own distribution.
         max_atoms: a molecule of so many atoms that does not stop is unfinished.
         block: molecules a block; with `slots` and `threads` it decides the last bits of the result.
-        slots: fragments that the model sees at a time; None takes 32 on a CPU, the whole block elsewhere.
+        slots: fragments that the model sees at a time; None takes 64 on a CPU, the whole block elsewhere.
         device: where to compute; None leaves the model where it is. A model given as such is moved there.
         workers: processes; a script that asks for more than one must guard its own start by
             `if __name__ == "__main__":`.
