@@ -15,6 +15,7 @@ PRESET ?= symphony-small
 WEIGHTS ?= symphony-qm9
 OUT ?= runs/next
 TRAIN_OPTIONS ?=
+FIGURES ?= shipped_figures octahedron random_signals resolution_study
 GPU_BUNDLE := gpu-bundle/qm9.safetensors
 
 .PHONY: sample test test-long lint bench figures qm9 train-next gpu-bundle gpu-check clean
@@ -39,7 +40,7 @@ bench: .venv/installed-to-develop $(DATA)
 
 # The ablation of lmax and channels (examples/ablation_lmax.py) trains six models and is asked for by name.
 figures: .venv/installed-to-develop
-	for name in octahedron random_signals resolution_study shipped_figures; do $(BIN)/python examples/$$name.py || exit; done
+	for name in $(FIGURES); do OMP_NUM_THREADS=1 $(BIN)/python examples/$$name.py || exit; done
 
 qm9: $(DATA)
 

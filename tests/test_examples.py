@@ -1,0 +1,150 @@
+"""Every example runs in its small version, writes its figure and its numbers, and finds what must hold."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+import atomweave
+from atomweave.data.store import MoleculeStore
+from atomweave.models.heads.angular import AngularConfig, channel_logits
+from atomweave.models.presets import read_config
+from atomweave.models.registry import build_model
+from atomweave.models.weights import Card, save_weights
+from atomweave.training.config import RunConfig
+
+ROOT = Path(__file__).resolve().parent.parent
+pytest.importorskip("matplotlib")
+
+SMALL = [
+    "model.focus_embedder.channels=4",
+    "model.focus_embedder.n_layers=1",
+    "model.position_embedder.channels=4",
+    "model.position_embedder.n_layers=1",
+    "model.position_embedder.lmax=1",
+    "model.position_head.radius=mixture",
+]
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """Return a function that imports an example as if it were started from its folder."""
+    before = set(sys.modules)
+    threads = torch.get_num_threads()
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+
+    def load(name: str) -> ModuleType:
+        return importlib.import_module(name)
+
+    yield load
+    torch.set_num_threads(threads)
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(ROOT / "examples")):
+            del sys.modules[name]
+
+
+def check_files(folder: Path, name: str) -> None:
+    svg = (folder / f"{name}.svg").read_text(encoding="utf-8")
+    assert svg.rstrip().endswith("</svg>")
+    assert json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_octahedron_two_channels_of_degree_2_stand_for_one_of_degree_4(example, tmp_path):
+    fits = example("octahedron").main(["--quick", "-o", str(tmp_path)])["fits"]
+    kl = {(row["channels"], row["lmax"]): row["kl_nats"] for row in fits}
+    assert kl[1, 4] < 0.1
+    assert kl[2, 2] < 0.2
+    assert kl[1, 2] > 1.5
+    assert all(value > -1e-3 for value in kl.values())
+    check_files(tmp_path, "octahedron")
+
+
+def test_random_signals_follow_the_thesis(example, tmp_path):
+    fits = example("random_signals").main(["--quick", "-o", str(tmp_path)])["fits"]
+    kl = {(row["logits"], row["lmax"], row["channels"]): row["kl_nats"] for row in fits}
+    # More channels and more degrees help; with the normaliser k, channels do not.
+    assert kl["harmonics", 2, 2] < kl["harmonics", 2, 1] - 0.3
+    assert kl["harmonics", 5, 2] < kl["harmonics", 5, 1] + 0.05
+    assert kl["harmonics", 5, 1] < kl["harmonics", 2, 1] - 1
+    assert kl["squared_k", 5, 2] == pytest.approx(kl["squared_k", 5, 1], abs=0.02)
+    assert kl["squared", 5, 1] < kl["squared_k", 5, 1] - 2
+    check_files(tmp_path, "random_signals")
+
+
+def test_root_of_k_regularises_nothing():
+    # Dividing by the root of k is what dividing the coefficients by its fourth root does: the same set of densities.
+    coefficients = torch.randn(3, 2, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    harmonics = torch.randn(9, 20, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    root = AngularConfig(logits="squared", normaliser="sqrt_k")
+    plain = AngularConfig(logits="squared", normaliser="none")
+    shrunk = coefficients / coefficients.square().sum(-1, keepdim=True) ** 0.25
+    expected = channel_logits(shrunk @ harmonics, shrunk, plain)
+    torch.testing.assert_close(channel_logits(coefficients @ harmonics, coefficients, root), expected)
+
+
+def test_resolution_coarse_grids_hide_what_they_miss(example, tmp_path):
+    numbers = example("resolution_study").main(["--quick", "-o", str(tmp_path)])
+    coarse, fine = numbers["teaching"]
+    assert coarse["kl_on_grid_nats"] < fine["kl_on_grid_nats"]
+    assert coarse["kl_nats"] > fine["kl_nats"] + 1
+    assert fine["kl_on_grid_nats"] == pytest.approx(fine["kl_nats"], abs=0.05)
+    distance = {(row["n_polar"], row["density"]): row["points"] for row in numbers["drawing"]}
+    assert distance[10, "target"] > 1.3 * distance[45, "target"]
+    assert distance[45, "target"] < distance[45, "fitted"]
+    check_files(tmp_path, "resolution_study")
+
+
+@pytest.fixture
+def weights(tmp_path) -> Path:
+    config = read_config("symphony", SMALL, RunConfig).model
+    torch.manual_seed(0)
+    path = tmp_path / "small.safetensors"
+    save_weights(path, build_model(config), config, Card(name="small"))
+    return path
+
+
+def test_shipped_figures_resume_by_point(example, weights, tmp_path, monkeypatch):
+    module = example("shipped_figures")
+    command = ["--quick", "-o", str(tmp_path), "--weights", str(weights)]
+    first = module.main(command)
+    check_files(tmp_path, "shipped_figures")
+    assert len(first["points"]) == 4
+    assert all(row["low"] <= row["valid"] <= row["high"] for row in first["points"].values())
+    gone = next(iter(first["points"]))
+    kept = {key: row for key, row in first["points"].items() if key != gone}
+    module.save_numbers(tmp_path / "shipped_figures.json", {**first, "points": kept})
+    grown = []
+    monkeypatch.setattr(module, "_grow", lambda model, point, options: grown.append(point.key) or first["points"][gone])
+    module.main(command)
+    assert grown == [gone]
+    module.main([*command, "--seed", "1"])
+    assert len(grown) == 5  # another seed: all four points anew
+
+
+def test_drawing_grid_is_changed_and_nothing_else(example, weights):
+    model = atomweave.load(weights)
+    changed = example("shipped_figures")._with_grid(model, (20, 39))
+    assert (
+        changed.position_head.config.angular.n_polar_drawing,
+        model.position_head.config.angular.n_polar_drawing,
+    ) == (
+        20,
+        180,
+    )
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in changed.state_dict().items())
+
+
+def test_ablation_trains_every_variant_on_the_same_fragments(example, tmp_path):
+    store = tmp_path / "tiny.safetensors"
+    MoleculeStore.from_molecules(atomweave.read(ROOT / "tests" / "reference" / "qm9_molecules.xyz")).write(store)
+    command = ["--quick", "-o", str(tmp_path), "--data", str(store), "--runs", str(tmp_path / "runs")]
+    rows = example("ablation_lmax").main(command)["variants"]
+    assert [(row["lmax"], row["channels"]) for row in rows] == [(1, 1), (2, 1), (1, 2), (2, 2)]
+    assert len({row["fragments"] for row in rows}) == 1
+    check_files(tmp_path, "ablation_lmax")
