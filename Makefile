@@ -3,6 +3,7 @@
 #   make test     all tests but the long ones        make test-long   those as well
 #   make lint     style, format, types               make bench       speed, one JSON line a figure
 #   make figures  docs/figures, but for the ablation make qm9         data/qm9.safetensors
+#   make results  docs/results.md, measured anew
 #   make train-next   the next leg of the weights that ship
 #   make gpu-bundle   what a GPU machine without network lacks        make gpu-check   one leg from that bundle alone
 
@@ -15,10 +16,14 @@ PRESET ?= symphony-small
 WEIGHTS ?= symphony-qm9
 OUT ?= runs/next
 TRAIN_OPTIONS ?=
+RESULTS_MOLECULES ?= 10000
+RESULTS_SEED ?= 1
+RESULTS_LIMIT ?= 300
+RESULTS_SPEEDS ?= startup memory training growing policy naive scaling
 FIGURES ?= shipped_figures octahedron random_signals resolution_study
 GPU_BUNDLE := gpu-bundle/qm9.safetensors
 
-.PHONY: sample test test-long lint bench figures qm9 train-next gpu-bundle gpu-check clean
+.PHONY: sample test test-long lint bench results figures qm9 train-next gpu-bundle gpu-check clean
 
 sample: .venv/installed-to-use
 	$(BIN)/atomweave sample $(WEIGHTS) -n 100 --seed 0 -o molecules.sdf --report molecules.html
@@ -37,6 +42,13 @@ lint: .venv/installed-to-develop
 
 bench: .venv/installed-to-develop $(DATA)
 	for script in $(filter-out benchmarks/harness.py, $(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit; done
+
+# docs/results.md: measured again on this machine, which takes about an hour, then written. `write` alone takes seconds.
+results: .venv/installed-to-develop $(DATA)
+	$(BIN)/python benchmarks/results measure quality $(WEIGHTS) -n $(RESULTS_MOLECULES) --seed $(RESULTS_SEED)
+	for name in $(RESULTS_SPEEDS); do $(BIN)/python benchmarks/results record speed-$$name benchmarks/$$name.py || exit; done
+	$(BIN)/python benchmarks/results record throughput-$(WEIGHTS) benchmarks/throughput.py $(WEIGHTS) --limit $(RESULTS_LIMIT)
+	$(BIN)/python benchmarks/results write
 
 # The ablation of lmax and channels (examples/ablation_lmax.py) trains six models and is asked for by name.
 figures: .venv/installed-to-develop
