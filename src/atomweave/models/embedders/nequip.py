@@ -91,7 +91,9 @@ class NequIP(nn.Module):
         last = len(self.layers) - 1
 
         read = reception(rows, pairs, rows.molecule, rows.decision, rows.atom)
-        features = self.layers[0].from_species(self.embedding, radial, rotations, read, row_species)
+        first = self.layers[0]
+        assert isinstance(first, NequIPLayer)
+        features = first.from_species(self.embedding, radial, rotations, read, row_species)
         if last == 0 and at is not None:
             chosen = rows.row[at]
             features = [x.index_select(1, chosen) for x in features]
