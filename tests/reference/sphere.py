@@ -17,9 +17,7 @@ class Grid:
 
     directions: Tensor  # (n_points, 3) float64, unit vectors; azimuth is the faster index
     weights: Tensor  # (n_points,) float64
-    all_harmonics: (
-        Tensor  # (n_points, n_harmonics) float64, component-normalised, lmax of the grid
-    )
+    all_harmonics: Tensor  # (n_points, n_harmonics) float64, component-normalised, lmax of the grid
 
     def harmonics(self, lmax: int) -> Tensor:
         """Return (n_points, (lmax + 1)^2) harmonics."""
