@@ -9,14 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from atomweave.errors import IncompleteError, RefusedFileError
+from atomweave.models.symphony import E3SchNetConfig, NequIPConfig, Symphony, SymphonyConfig
+from atomweave.models.weights import Card, save_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))  # `results` and what it imports live beside the benchmarks
 
-from results.page import render  # noqa: E402
-from results.records import run_benchmark  # noqa: E402
+from results.page import render, write_page  # noqa: E402
+from results.records import read_records, run_benchmark  # noqa: E402
 
 MOMENT = {
     "matrix_gflops": 100.0, "machine": "Some CPU, 2 cores", "threads": 2, "python": "3.12.1", "torch": "2.13.0",
@@ -135,6 +138,54 @@ def test_throughput_names_what_was_left_out(folder):
     assert "| 20 | 30 | not measured | 9.8 | 10.0 % |" in lines
 
 
+def test_cost_against_size_is_there_where_it_was_measured(folder, tmp_path):
+    common = {"benchmark": "scaling", "task": "training", **MOMENT}
+    keep(
+        folder, "scaling",
+        {**common, "axis": "n_atoms", "n_atoms": 100, "batch": 8, "fragments_per_second": 40.0},
+        {**common, "axis": "n_atoms", "n_atoms": 10, "batch": 8, "fragments_per_second": 800.0},
+        {**common, "task": "growing", "axis": "batch", "n_atoms": 18, "batch": 1, "molecules_per_second": 5.0},
+    )  # fmt: skip
+    page = render(folder)
+    assert "Training, 8 molecules at a time:" in page
+    assert "| atoms of each molecule | 10 | 100 |" in page
+    assert "| ms a fragment | 1.25 | 25 |" in page
+    assert "| ms a molecule | 200 |" in page
+    write_page(folder)
+    assert (tmp_path / "results.md").read_text(encoding="utf-8") == page
+    figure = (folder / "scaling.svg").read_text(encoding="utf-8")
+    assert figure.count("<svg") == 1
+    assert "growing, one molecule" in figure
+
+
+def tiny_weights(path: Path) -> None:
+    torch.manual_seed(0)
+    config = SymphonyConfig(
+        focus_embedder=E3SchNetConfig(channels=4, lmax=0, n_layers=1, n_filters=4),
+        position_embedder=NequIPConfig(channels=2, lmax=1, lmax_out=1, n_layers=1, radial_width=4),
+        position_head={"radius": "bins", "angular": {"channels": 1, "n_polar_drawing": 20, "n_azimuth_drawing": 40}},
+    )
+    save_weights(path, Symphony(config), config, Card(data="toy"))
+
+
+def test_measuring_leaves_records_that_the_page_shows(folder, tmp_path):
+    weights = tmp_path / "tiny.safetensors"
+    tiny_weights(weights)
+    measure = ["measure", "quality", weights, "-n", "6", "--max-atoms", "5", "-o", folder / "quality-tiny.json"]
+    subprocess.run([sys.executable, ROOT / "benchmarks" / "results", *measure], check=True, capture_output=True)
+    sizes = ["--max-atoms", "3", "--molecules", "2", "4", "--limit", "0"]
+    run_benchmark(ROOT / "benchmarks" / "throughput.py", [str(weights), *sizes], folder / "throughput-tiny.json")
+    (quality,) = read_records(folder)[:1]
+    assert quality["headline"]["measures"]["attempted"]["count"] == 6
+    assert quality["sizes"]["p95"] <= 5
+    page = render(folder)
+    assert "| **Atomweave** `tiny` |" in page
+    assert "6; temperatures 1; from any atom; seed 1; at most 5 atoms." in page
+    (row,) = [line for line in page.splitlines() if line.startswith("| 3 |")]
+    assert "left out: about" in row
+    assert str(tmp_path) not in page
+
+
 def test_notes_are_taken_over(folder):
     (folder / "notes.md").write_text("Rings are too few.\n", encoding="utf-8")
     assert render(folder).endswith("## What falls short, and why\n\nRings are too few.\n")
@@ -162,13 +213,11 @@ def test_a_benchmark_is_kept_whole_or_not_at_all(tmp_path):
     assert json.loads(out.read_text()) == {"benchmark": "toy", "n": 3}
 
 
-def test_command_writes_the_page(folder, tmp_path):
-    keep(folder, "quality", QUALITY)
-    command = [sys.executable, ROOT / "benchmarks" / "results", "write", "--results", folder]
-    subprocess.run(command, check=True)
-    assert (tmp_path / "results.md").read_text(encoding="utf-8") == render(folder)
+def test_command_refuses_a_damaged_record_in_one_sentence(folder, tmp_path):
     (folder / "bad.json").write_text("{\n")
+    command = [sys.executable, ROOT / "benchmarks" / "results", "write", "--results", folder]
     refused = subprocess.run(command, check=False, capture_output=True, text=True)
     assert refused.returncode == 4
     assert refused.stderr.startswith("error: ")
-    assert "Traceback" not in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert not (tmp_path / "results.md").exists()

@@ -8,6 +8,7 @@ from atomweave.files import write_atomic
 
 from .quality_section import where_we_stand
 from .records import read_records
+from .scaling_section import draw_scaling, scaling
 from .speed_section import speed, throughput
 
 HEAD = """# Results
@@ -45,6 +46,7 @@ def render(results: Path) -> str:
         HOW.format(curve=curve),
         speed(records),
         throughput(records),
+        scaling(records),
         "## What falls short, and why",
         notes.read_text(encoding="utf-8").strip() if notes.exists() else NOT_WRITTEN,
     ]
@@ -52,7 +54,8 @@ def render(results: Path) -> str:
 
 
 def write_page(results: Path, out: Path | None = None) -> None:
-    """Write the page of a folder of records, by default beside it."""
+    """Write the page of a folder of records, by default beside it, and its figures into that folder."""
     page = render(results)
+    draw_scaling(read_records(results), results)
     with write_atomic(out or results.with_suffix(".md")) as temporary:
         temporary.write_text(page, encoding="utf-8")
