@@ -87,7 +87,7 @@ class PositionHeadLaws:
                 for _ in range(n_draws // 250):
                     uniforms = torch.rand(250, head.n_draws, generator=rng, dtype=torch.float64)
                     same = [x[:, row : row + 1].expand(-1, 250, -1) for x in features]
-                    vectors.append(head.draw(same, species[row].expand(250), uniforms, Temperatures()))
+                    vectors.append(head.draw(same, species[row].expand(250), uniforms, Temperatures())[0])
         return torch.cat(vectors).view(N_ROWS, -1, 3)
 
     def counts(self, head: nn.Module, vectors: Tensor) -> Tensor:

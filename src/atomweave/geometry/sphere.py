@@ -58,6 +58,27 @@ def grid_harmonics(n_polar: int, n_azimuth: int, lmax: int) -> Tensor:
 
 
 @functools.cache
+def ring_series(n_polar: int, n_azimuth: int, lmax: int) -> tuple[Tensor, Tensor]:
+    """Return harmonics on the rings of `sphere_grid` as Fourier series in the azimuth, float64.
+
+    Returns:
+        (n_harmonics, n_polar, 2 lmax + 1) amplitudes and (2 lmax + 1, n_azimuth) waves, whose product over the orders
+        -lmax..lmax is `grid_harmonics`.
+    """
+    meridian = grid_harmonics(n_polar, n_azimuth, lmax).unflatten(1, (n_polar, n_azimuth))[:, :, 0]
+    amplitudes = torch.zeros(len(meridian), n_polar, 2 * lmax + 1, dtype=torch.float64)
+    for degree in range(lmax + 1):
+        for order in range(-degree, degree + 1):
+            centre = degree**2 + degree
+            # At azimuth 0 the sines vanish; their amplitudes are those of the cosines of the same |m|.
+            amplitudes[centre + order, :, lmax + order] = meridian[centre + abs(order)]
+    phases = torch.arange(n_azimuth, dtype=torch.float64) * (2 * math.pi / n_azimuth)
+    orders = torch.arange(1, lmax + 1, dtype=torch.float64)[:, None]
+    waves = torch.cat([(orders * phases).sin().flip(0), torch.ones_like(phases)[None], (orders * phases).cos()])
+    return amplitudes, waves
+
+
+@functools.cache
 def half_grid(n_polar: int, n_azimuth: int) -> tuple[Tensor, Tensor]:
     """Return one of each two opposite points of `sphere_grid`, (n_points, 3), and its weight, for even `n_azimuth`."""
     grid = sphere_grid(n_polar, n_azimuth)

@@ -142,9 +142,11 @@ class Symphony(Model):
         if len(placed):
             growing = Fragments(f.species[placed], f.positions[placed], f.n_atoms[placed], f.ended[placed], f.policy)
             features = self._features_at_focus(growing, focus[placed])
-            vectors = self.position_head.draw(features, species[placed], uniforms[placed, 1:], temperatures)
+            vectors, position_log_prob = self.position_head.draw(
+                features, species[placed], uniforms[placed, 1:], temperatures
+            )
             positions[placed] = f.positions[placed, focus[placed]] + vectors
-            log_prob[placed] += self.position_head.log_prob(features, species[placed], vectors)
+            log_prob[placed] += position_log_prob
         return Proposals(kind, focus, species, positions, log_prob)
 
     def _features_at_focus(self, fragments: Fragments, focus: Tensor) -> Features:

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ...config import Config
 from ...geometry.harmonics import spherical_harmonics
-from ...geometry.sphere import half_grid, log_integral, sphere_grid
+from ...geometry.sphere import grid_harmonics, half_grid, log_integral, ring_series, sphere_grid
+from ...kernels.directions import compiled, draw_points
 
 Logits = Literal["harmonics", "squared"]
 Normaliser = Literal["sqrt_k", "k", "none"]
@@ -101,6 +102,29 @@ def tempered_grid_logits(
     return logits if tempering == "coefficients" else logits / temperature
 
 
+def draw_directions(
+    coefficients: Tensor, config: AngularConfig, temperature: float, tempering: str, uniforms: Tensor
+) -> Tensor:
+    """Draw one direction a row from the density of coefficients (n_rows, channels, n_harmonics) at a temperature.
+
+    Arguments as in `tempered_grid_logits` and `draw_direction`, result as in the latter.
+    """
+    lmax = math.isqrt(coefficients.shape[-1]) - 1
+    size = config.n_polar_drawing, config.n_azimuth_drawing
+    # Tempering a mixture is no mixture of tempered channels, which is all that the kernel knows.
+    by_channel = temperature == 1.0 or tempering == "coefficients" or coefficients.shape[1] == 1
+    if config.logits == "harmonics" and by_channel and compiled(coefficients):
+        amplitudes, waves = ring_series(*size, lmax)
+        series = (coefficients / temperature) @ amplitudes.to(coefficients).flatten(1)
+        ring_weights = sphere_grid(*size).weights.view(size)[:, 0].to(coefficients)
+        series = series.unflatten(-1, amplitudes.shape[1:])
+        ring, azimuth = draw_points(series, waves.to(coefficients), ring_weights, uniforms[:, 0])
+        return _within_cell(ring, azimuth, config, uniforms).to(coefficients)
+    harmonics = grid_harmonics(*size, lmax).to(coefficients)
+    logits = tempered_grid_logits(coefficients, harmonics, config, temperature, tempering)
+    return draw_direction(logits, config, uniforms)
+
+
 def draw_direction(logits: Tensor, config: AngularConfig, uniforms: Tensor) -> Tensor:
     """Draw one direction a row from logits on the drawing grid, uniform within the cell of the point drawn.
 
@@ -116,12 +140,17 @@ def draw_direction(logits: Tensor, config: AngularConfig, uniforms: Tensor) -> T
     mass = torch.exp(logits - logits.amax(dim=1, keepdim=True)) * grid.weights.to(logits)
     point = draw_index(mass, uniforms[:, 0])
     ring = point.div(grid.n_azimuth, rounding_mode="floor")
-    edges = grid.cosine_edges.to(logits.device)
+    return _within_cell(ring, point % grid.n_azimuth, config, uniforms).to(logits)
+
+
+def _within_cell(ring: Tensor, azimuth: Tensor, config: AngularConfig, uniforms: Tensor) -> Tensor:
+    grid = sphere_grid(config.n_polar_drawing, config.n_azimuth_drawing)
+    edges = grid.cosine_edges.to(ring.device)
     u = uniforms.to(edges)
     cosine = edges[ring] + (edges[ring + 1] - edges[ring]) * u[:, 1]
-    azimuth = (point % grid.n_azimuth + u[:, 2] - 0.5) * (2 * math.pi / grid.n_azimuth)
+    angle = (azimuth + u[:, 2] - 0.5) * (2 * math.pi / grid.n_azimuth)
     sine = (1 - cosine**2).clamp(min=0).sqrt()
-    return torch.stack([sine * azimuth.sin(), cosine, sine * azimuth.cos()], dim=1).to(logits)
+    return torch.stack([sine * angle.sin(), cosine, sine * angle.cos()], dim=1)
 
 
 def draw_index(mass: Tensor, uniforms: Tensor) -> Tensor:

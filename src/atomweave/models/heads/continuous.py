@@ -18,11 +18,11 @@ from ...config import Config
 from ...geometry.harmonics import spherical_harmonics
 from ...geometry.radial import bessel_basis
 from ...geometry.rotations import edge_rotations
-from ...geometry.sphere import grid_harmonics, peak_target
+from ...geometry.sphere import peak_target
 from ..base import Temperatures
 from ..embedders.equivariant import Features, Linear, Network, normal_embedding
 from . import radial
-from .angular import AngularConfig, channel_logits, draw_direction, log_density, log_partition, tempered_grid_logits
+from .angular import AngularConfig, channel_logits, draw_directions, log_density, log_partition
 from .radial import RadialConfig
 
 
@@ -111,20 +111,30 @@ class ContinuousHead(nn.Module):
     def log_prob(self, features: Features, species: Tensor, vectors: Tensor) -> Tensor:
         """Return (n_rows,) log-density per Å^3 at `vectors` (n_rows, 3)."""
         distances = torch.linalg.vector_norm(vectors, dim=1)
-        length = radial.log_density(self.radial_parameters(features, species), distances, self.radial_config)
         coefficients = self.coefficients(features, species, distances)
+        return self._log_prob(self.radial_parameters(features, species), coefficients, distances, vectors)
+
+    def _log_prob(self, parameters: Tensor, coefficients: Tensor, distances: Tensor, vectors: Tensor) -> Tensor:
+        length = radial.log_density(parameters, distances, self.radial_config)
         direction = log_density(coefficients, spherical_harmonics(vectors, self.lmax), self.config.angular)
         return length + direction - log_partition(coefficients, self.config.angular) - 2 * distances.log()
 
-    def draw(self, features: Features, species: Tensor, uniforms: Tensor, temperatures: Temperatures) -> Tensor:
-        """Draw (n_rows, 3) vectors from the focus, Å, by uniforms (n_rows, n_draws): length first, then direction.
+    def draw(
+        self, features: Features, species: Tensor, uniforms: Tensor, temperatures: Temperatures
+    ) -> tuple[Tensor, Tensor]:
+        """Draw vectors from the focus, by uniforms (n_rows, n_draws): length first, then direction.
 
         A temperature acts on each of the two densities.
+
+        Returns:
+            (n_rows, 3) vectors, Å, and (n_rows,) their `log_prob`, which knows no temperature.
         """
-        angular = self.config.angular
+        temperature = temperatures.position
         parameters = self.radial_parameters(features, species)
-        distances = radial.draw(parameters, uniforms[:, 0], self.radial_config, temperatures.position).to(parameters)
+        distances = radial.draw(parameters, uniforms[:, 0], self.radial_config, temperature).to(parameters)
         coefficients = self.coefficients(features, species, distances)
-        fine = grid_harmonics(angular.n_polar_drawing, angular.n_azimuth_drawing, self.lmax).to(coefficients)
-        logits = tempered_grid_logits(coefficients, fine, angular, temperatures.position, temperatures.tempering)
-        return draw_direction(logits, angular, uniforms[:, 1:4]) * distances[:, None]
+        directions = draw_directions(
+            coefficients, self.config.angular, temperature, temperatures.tempering, uniforms[:, 1:4]
+        )
+        vectors = directions * distances[:, None]
+        return vectors, self._log_prob(parameters, coefficients, distances, vectors)

@@ -24,7 +24,7 @@ from ..embedders.equivariant import Features, Linear, normal_embedding
 from .angular import (
     AngularConfig,
     channel_logits,
-    draw_direction,
+    draw_directions,
     draw_index,
     log_density,
     log_partition,
@@ -121,20 +121,32 @@ class ShellHead(nn.Module):
     def log_prob(self, features: Features, species: Tensor, vectors: Tensor) -> Tensor:
         """Return (n_rows,) log-density per Å^3 at `vectors` (n_rows, 3); a shell is one spacing thick."""
         coefficients = self.coefficients(features, species)
+        return self._log_prob(coefficients, self.log_partition(coefficients), vectors)
+
+    def _log_prob(self, coefficients: Tensor, log_partition_of_shells: Tensor, vectors: Tensor) -> Tensor:
         distance = torch.linalg.vector_norm(vectors, dim=1)
         shell = ((distance - self.config.minimum) / self.spacing).round().long()
         inside = (shell >= 0) & (shell < self.config.n_radii)
         chosen = coefficients[torch.arange(len(shell), device=shell.device), shell.clamp(0, self.config.n_radii - 1)]
         here = log_density(chosen, spherical_harmonics(vectors, self.lmax), self.config.angular)
-        log_p = here - self.log_partition(coefficients).logsumexp(1)
+        log_p = here - log_partition_of_shells.logsumexp(1)
         return (log_p - math.log(self.spacing) - 2 * distance.log()).masked_fill(~inside, -torch.inf)
 
-    def draw(self, features: Features, species: Tensor, uniforms: Tensor, temperatures: Temperatures) -> Tensor:
-        """Draw (n_rows, 3) vectors from the focus, Å, by uniforms (n_rows, n_draws): radius first, then direction."""
+    def draw(
+        self, features: Features, species: Tensor, uniforms: Tensor, temperatures: Temperatures
+    ) -> tuple[Tensor, Tensor]:
+        """Draw vectors from the focus, by uniforms (n_rows, n_draws): radius first, then direction.
+
+        Returns:
+            (n_rows, 3) vectors, Å, and (n_rows,) their `log_prob`, which knows no temperature.
+        """
         angular, temperature = self.config.angular, temperatures.position
         coefficients = self.coefficients(features, species)
+        partition = self.log_partition(coefficients)
         if temperature == 1.0:
-            radial = self.log_partition(coefficients)
+            radial = partition
+        elif temperatures.tempering == "coefficients":
+            radial = self.log_partition(coefficients / temperature)
         else:
             coarse = grid_harmonics(angular.n_polar, angular.n_azimuth, self.lmax).to(coefficients)
             weights = sphere_grid(angular.n_polar, angular.n_azimuth).weights.to(coefficients)
@@ -142,9 +154,9 @@ class ShellHead(nn.Module):
             radial = (logits + weights.log()).logsumexp(-1)
         shell = draw_index(radial.softmax(1), uniforms[:, 0])
         chosen = coefficients[torch.arange(len(shell), device=shell.device), shell]
-        fine = grid_harmonics(angular.n_polar_drawing, angular.n_azimuth_drawing, self.lmax).to(coefficients)
-        logits = tempered_grid_logits(chosen, fine, angular, temperature, temperatures.tempering)
+        directions = draw_directions(chosen, angular, temperature, temperatures.tempering, uniforms[:, 1:4])
         distance = self.radii(coefficients)[shell]
         if self.config.jitter:
             distance = distance + ((uniforms[:, 4] - 0.5) * self.spacing).to(distance)
-        return draw_direction(logits, angular, uniforms[:, 1:4]) * distance[:, None]
+        vectors = directions * distance[:, None]
+        return vectors, self._log_prob(coefficients, partition, vectors)
