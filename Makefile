@@ -26,7 +26,7 @@ GPU_BUNDLE := gpu-bundle/qm9.safetensors
 .PHONY: sample test test-long lint bench results figures qm9 train-next gpu-bundle gpu-check clean
 
 sample: .venv/installed-to-use
-	$(BIN)/atomweave sample $(WEIGHTS) -n 100 --seed 0 -o molecules.sdf --report molecules.html
+	$(BIN)/atomweave sample $(WEIGHTS) -n 100 --seed 0 --force -o molecules.sdf --report molecules.html
 
 # Two processes of one thread each: the whole of a small machine, and the same figures on every machine.
 test: .venv/installed-to-develop

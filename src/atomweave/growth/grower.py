@@ -31,7 +31,7 @@ BLOCK = 512
 """Molecules that grow together, whatever the number of processes; with fewer, a batch would seldom be full."""
 
 CPU_SLOTS = 64
-"""Fragments at a time on a CPU: 128 is an eighth faster for a small model, no faster for a large one, and takes 1.9 GB."""
+"""Fragments at a time on a CPU: 128 is an eighth faster for a small model, no faster for a large, and takes memory."""
 
 
 @dataclass(frozen=True)
