@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default="symphony-qm9", help="weights that ship, or a weights file")
     parser.add_argument("--max-atoms", type=int, nargs="+", default=[5, 10, 20, 30], metavar="N")
     parser.add_argument("--molecules", type=int, nargs="+", default=[25, 100, 1000, 10_000], metavar="N")
-    parser.add_argument("--limit", type=float, default=300.0, help="seconds that one figure may take (default 300)")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds that one figure may take (default 60)")
     parser.add_argument("--workers", type=int, default=available_cpus(), help="processes (default: one a CPU)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

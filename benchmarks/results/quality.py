@@ -37,7 +37,7 @@ def measure_quality(options: argparse.Namespace) -> None:
     keep_freed_memory()
     check_device(options.device)
     path = weights_path(options.model)
-    model = load_model(path, options.device)
+    model, sha256 = load_model(path, options.device), sha256_of(path)
     temperatures = Temperatures(
         focus=options.focus_temperature, position=options.position_temperature, tempering=options.tempering
     )
@@ -62,7 +62,7 @@ def measure_quality(options: argparse.Namespace) -> None:
     record = {
         "benchmark": "quality",
         "weights": path.stem,
-        "weights_sha256": sha256_of(path),
+        "weights_sha256": sha256,
         "trained": _trained(model),
         "seed": options.seed,
         "start": options.start,

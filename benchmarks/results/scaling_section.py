@@ -48,12 +48,15 @@ def draw_scaling(records: Sequence[Record], folder: Path) -> None:
 
     figure, panels = new_figure(len(AXES))
     for panel, (axis, label) in zip(panels, AXES.items(), strict=True):
+        ticks = sorted({point[axis] for point in points if point["axis"] == axis})
         for colour, (task, (_, what)) in zip(COLOURS, RATES.items(), strict=False):
             line = _line(points, task, axis)
             if line:
                 x, y = [point[axis] for point in line], [cost(point) for point in line]
                 panel.plot(x, y, "o-", color=colour, label=f"{task}, one {what}")
         panel.set(xlabel=label, ylabel="milliseconds", xscale="log", yscale="log")
+        panel.set_xticks(ticks, [str(tick) for tick in ticks])
+        panel.minorticks_off()
         panel.legend()
     with write_atomic(folder / FIGURE) as temporary:
         figure.savefig(temporary, metadata={"Date": None})
