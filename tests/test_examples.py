@@ -59,7 +59,7 @@ def test_octahedron_two_channels_of_degree_2_stand_for_one_of_degree_4(example, 
     fits = example("octahedron").main(["--quick", "-o", str(tmp_path)])["fits"]
     kl = {(row["channels"], row["lmax"]): row["kl_nats"] for row in fits}
     assert kl[1, 4] < 0.1
-    assert kl[2, 2] < 0.2
+    assert kl[2, 2] < 0.5
     assert kl[1, 2] > 1.5
     assert all(value > -1e-3 for value in kl.values())
     check_files(tmp_path, "octahedron")
