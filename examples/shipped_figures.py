@@ -7,6 +7,7 @@ be stopped and run again; points of other weights, or of other sizes and seeds, 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -156,7 +157,8 @@ def _line(axis: Any, x: list[Any], rows: list[dict[str, Any]]) -> None:
     """Draw validity with its 95 % interval, and uniqueness, which has none."""
     valid = [row["valid"] for row in rows]
     axis.errorbar(x, valid, bars(rows), marker="o", capsize=2, color=COLOURS[0], label="valid, of all attempts")
-    axis.plot(x, [row["unique"] for row in rows], marker="s", color=COLOURS[1], label="unique, of valid")
+    unique = [row["unique"] if row["n_valid"] else math.nan for row in rows]
+    axis.plot(x, unique, marker="s", color=COLOURS[1], label="unique, of valid")
 
 
 if __name__ == "__main__":
