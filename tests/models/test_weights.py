@@ -55,6 +55,18 @@ def rewrite(path: Path, tensors=None, hashed: bool = True, **entries: str) -> No
     save_file(found, path, {"atomweave": json.dumps(metadata)})
 
 
+def test_a_shared_embedder_is_stored_once(tmp_path):
+    config = CONFIG.model_copy(update={"position_embedder": None})
+    shared = build_model(config)
+    shared.set_start(torch.tensor([0.5, 0.5, 0.0, 0.0, 0.0]))
+    path = tmp_path / "shared.safetensors"
+    save_weights(path, shared, config, CARD)
+    loaded = load_model(path).state_dict()
+    assert loaded.keys() == shared.state_dict().keys()
+    assert not any(name.startswith("position_embedder") for name in loaded)
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in shared.state_dict().items())
+
+
 def test_loaded_model_is_the_saved_one(file, model):
     loaded = load_model(file)
     assert not loaded.training

@@ -23,9 +23,9 @@ from ..growth.trajectories import Decision, Fragments, Proposals, Trajectories, 
 from ..species import Species
 from .base import Model, Temperatures
 from .embedders import EmbedderConfig, build_embedder
-from .embedders.e3schnet import E3SchNetConfig
+from .embedders.e3schnet import E3SchNet, E3SchNetConfig
 from .embedders.equivariant import Features
-from .embedders.nequip import NequIPConfig
+from .embedders.nequip import NequIP, NequIPConfig
 from .heads.angular import draw_index
 from .heads.continuous import ContinuousHead, ContinuousHeadConfig
 from .heads.focus import FocusHead, FocusHeadConfig, focus_divergence
@@ -76,13 +76,13 @@ class Symphony(Model):
         self.config, self.policy = config, config.policy
         n_species = len(self.species)
         self.focus_embedder = build_embedder(config.focus_embedder, n_species)
+        # None where the focus embedder serves both: a module registered twice would be stored twice.
         self.position_embedder = (
-            self.focus_embedder
-            if config.position_embedder is None
-            else build_embedder(config.position_embedder, n_species)
+            None if config.position_embedder is None else build_embedder(config.position_embedder, n_species)
         )
         self.focus_head = FocusHead(config.focus_head, self.focus_embedder.channels, n_species)
-        sizes = self.position_embedder.channels, self.position_embedder.lmax, n_species
+        embedder = self._embedder_of_positions
+        sizes = embedder.channels, embedder.lmax, n_species
         self.position_head: ContinuousHead | ShellHead
         if isinstance(config.position_head, ContinuousHeadConfig):
             self.position_head = ContinuousHead(config.position_head, *sizes)
@@ -149,12 +149,17 @@ class Symphony(Model):
             log_prob[placed] += position_log_prob
         return Proposals(kind, focus, species, positions, log_prob)
 
+    @property
+    def _embedder_of_positions(self) -> E3SchNet | NequIP:
+        return self.focus_embedder if self.position_embedder is None else self.position_embedder
+
     def _features_at_focus(self, fragments: Fragments, focus: Tensor) -> Features:
         f = fragments
         rows = prefix_rows(f.n_atoms[:, None], f.species.shape[1])
-        pairs = pairs_within(f.positions, f.n_atoms, self.position_embedder.config.cutoff)
+        embedder = self._embedder_of_positions
+        pairs = pairs_within(f.positions, f.n_atoms, embedder.config.cutoff)
         each = torch.arange(len(focus), device=focus.device)
-        return self.position_embedder(pairs, f.species, rows, at=(each, torch.zeros_like(each), focus))
+        return embedder(pairs, f.species, rows, at=(each, torch.zeros_like(each), focus))
 
     def _read(self, t: Trajectories, positions: Tensor) -> tuple[Tensor, Place, Features]:
         """Return the focus logits of all decisions, the placements, and the features at their foci.
@@ -165,7 +170,7 @@ class Symphony(Model):
         molecule, decision = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
         place = molecule, decision, t.focus[molecule, decision]
         pairs = pairs_within(positions, t.n_atoms, self.focus_embedder.config.cutoff, t.positions)
-        if self.position_embedder is self.focus_embedder:
+        if self.position_embedder is None:
             everywhere = self.focus_embedder(pairs, t.species, rows)
             chosen = rows.row[place]
             features = [x.index_select(1, chosen) for x in everywhere]
