@@ -148,3 +148,14 @@ def test_ablation_trains_every_variant_on_the_same_fragments(example, tmp_path):
     assert [(row["lmax"], row["channels"]) for row in rows] == [(1, 1), (2, 1), (1, 2), (2, 2)]
     assert len({row["fragments"] for row in rows}) == 1
     check_files(tmp_path, "ablation_lmax")
+
+
+def test_correlated_batches_see_losses_at_fragments(example, tmp_path):
+    store = tmp_path / "tiny.safetensors"
+    MoleculeStore.from_molecules(atomweave.read(ROOT / "tests" / "reference" / "qm9_molecules.xyz")).write(store)
+    command = ["--quick", "-o", str(tmp_path), "--data", str(store), "--runs", str(tmp_path / "runs")]
+    curves = example("correlated_batches").main(command)["curves"]
+    assert [len(curve["loss"]) for curve in curves] == [2, 2]
+    assert all(curve["fragments"][0] < curve["fragments"][1] for curve in curves)
+    assert curves[1]["fragments"][0] <= 4 < curves[0]["fragments"][0]
+    check_files(tmp_path, "correlated_batches")
