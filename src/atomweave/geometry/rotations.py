@@ -31,7 +31,8 @@ def edge_rotations(directions: Tensor, lmax: int) -> list[Tensor]:
     rotations = []
     for degree in range(lmax + 1):
         size = 2 * degree + 1
-        tilt = (tilts @ _tilt_series(degree, lmax).to(directions)).unflatten(-1, (size, size))
+        with torch.autocast(directions.device.type, enabled=False):  # geometry stays in full precision
+            tilt = (tilts @ _tilt_series(degree, lmax).to(directions)).unflatten(-1, (size, size))
         here = slice(lmax - degree, lmax + degree + 1)
         rotations.append(tilt * cosines[..., None, here] - tilt.flip(-1) * sines[..., None, here])
     return rotations

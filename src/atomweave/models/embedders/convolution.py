@@ -50,6 +50,8 @@ def convolve(features: Tensor, weights: Tensor, rotations: Tensor, read: Recepti
     Returns:
         For each degree out (2l + 1, n_receivers, n_degrees_in * channels).
     """
+    # Under autocast the linear maps give bfloat16; geometry and sums stay as precise as the rotations.
+    features, weights = features.to(rotations.dtype), weights.to(rotations.dtype)
     kernel = CompiledConvolution if compiled(features, lmax_out) else StreamedConvolution
     received = kernel.apply(features, weights, rotations, read, lmax_out)
     return received.split([2 * degree + 1 for degree in range(lmax_out + 1)])

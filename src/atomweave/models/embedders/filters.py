@@ -49,9 +49,11 @@ def convolve(
     Returns:
         For each degree out (2l + 1, n_rows, n_paths of that degree * filters).
     """
-    couplings = harmonics @ _coupling_matrix(paths, harmonics.shape[1]).to(harmonics)
+    with torch.autocast(harmonics.device.type, enabled=False):
+        couplings = harmonics @ _coupling_matrix(paths, harmonics.shape[1]).to(harmonics)
     lmax_out = max(path.degree_out for path in paths)
-    stacked = torch.cat(sent)
+    # Under autocast the linear maps give bfloat16; geometry and sums stay as precise as the harmonics.
+    stacked, weights = torch.cat(sent).to(harmonics.dtype), weights.to(harmonics.dtype)
     if not compiled(stacked, lmax_out):
         return _convolve_densely(stacked, weights, couplings, read, rows, paths)
     received = CompiledFilters.apply(

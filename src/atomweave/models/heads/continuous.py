@@ -77,7 +77,8 @@ class ContinuousHead(nn.Module):
         basis = bessel_basis(distances, self.config.n_radial, 1.5 * self.config.maximum)
         gates = self.radius_network(basis).split(self.channels, dim=-1)
         terms = [x * condition * gate for x, condition, gate in zip(features, conditions, gates, strict=True)]
-        return torch.cat(self.linear(terms)).permute(1, 2, 0)
+        # Logits reach several tens: what follows stays in full precision under autocast.
+        return torch.cat(self.linear(terms)).to(self.embedding.dtype).permute(1, 2, 0)
 
     def divergence(
         self, features: Features, species: Tensor, vectors: Tensor, rotation: Tensor | None
@@ -90,12 +91,13 @@ class ContinuousHead(nn.Module):
         distances = torch.linalg.vector_norm(vectors, dim=1)
         length = -radial.log_density(self.radial_parameters(features, species), distances, self.radial_config)
         coefficients = self.coefficients(features, species, distances)
-        log_z = log_partition(coefficients, self.config.angular, rotation)
-        if self.config.target_inverse_temperature is None:
-            harmonics = spherical_harmonics(vectors, self.lmax)
-            direction = log_z - log_density(coefficients, harmonics, self.config.angular)
-        else:
-            direction = log_z - self._expected_logits(coefficients, vectors)
+        with torch.autocast(vectors.device.type, enabled=False):
+            log_z = log_partition(coefficients, self.config.angular, rotation)
+            if self.config.target_inverse_temperature is None:
+                harmonics = spherical_harmonics(vectors, self.lmax)
+                direction = log_z - log_density(coefficients, harmonics, self.config.angular)
+            else:
+                direction = log_z - self._expected_logits(coefficients, vectors)
         return {"position": length + direction, "radius": length, "direction": direction}
 
     def _expected_logits(self, coefficients: Tensor, vectors: Tensor) -> Tensor:

@@ -70,7 +70,8 @@ class ShellHead(nn.Module):
         """Return (n_rows, n_radii, channels, n_harmonics) of focus features and target species (n_rows,)."""
         conditions = functional.embedding(species, self.embedding).split(self.channels, dim=-1)
         series = self.linear([x * condition for x, condition in zip(features, conditions, strict=True)])
-        stacked = torch.cat(series).permute(1, 2, 0)  # (n_rows, channels * n_radii, n_harmonics)
+        # Logits reach several tens: what follows stays in full precision under autocast.
+        stacked = torch.cat(series).to(self.embedding.dtype).permute(1, 2, 0)  # (n_rows, signals, n_harmonics)
         return stacked.unflatten(1, (self.config.angular.channels, self.config.n_radii)).transpose(1, 2)
 
     def divergence(
@@ -85,6 +86,10 @@ class ShellHead(nn.Module):
             rotation: turns the grid of log Z.
         """
         coefficients = self.coefficients(features, species)
+        with torch.autocast(vectors.device.type, enabled=False):
+            return {"position": self._divergence(coefficients, vectors, rotation)}
+
+    def _divergence(self, coefficients: Tensor, vectors: Tensor, rotation: Tensor | None) -> Tensor:
         weights, nearest = self.radial_target(vectors)
         peak = peak_target(self.config.target_inverse_temperature, self.config.target_lmax)
         # The target's direction becomes y, around which the points are fixed.
@@ -103,7 +108,7 @@ class ShellHead(nn.Module):
         logits = channel_logits(turned @ around, turned, self.config.angular).logsumexp(2)  # (n_rows, 2, n_points)
         cross = -(weights[:, :, None] * logits * peak.probabilities.to(logits)).sum((1, 2))
         entropy = peak.entropy - torch.xlogy(weights, weights).sum(1)
-        return {"position": cross + self.log_partition(coefficients, rotation).logsumexp(1) - entropy}
+        return cross + self.log_partition(coefficients, rotation).logsumexp(1) - entropy
 
     def radial_target(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Return weights and indices, (n_rows, 2) each, of the two shells that carry the target's distance.
