@@ -43,7 +43,7 @@ def test_the_written_gradient_is_the_gradient(lmax_in: int, lmax_out: int) -> No
 
 
 @pytest.mark.parametrize("everywhere", [True, False])
-@pytest.mark.parametrize(("lmax_in", "lmax_out", "channels"), [(5, 5, 64), (1, 4, 48), (2, 8, 16), (0, 3, 32)])
+@pytest.mark.parametrize(("lmax_in", "lmax_out", "channels"), [(5, 5, 64), (1, 4, 48), (2, 6, 16), (0, 3, 32)])
 def test_the_compiled_kernel_agrees(lmax_in: int, lmax_out: int, channels: int, everywhere: bool) -> None:
     features, weights, rotations, read = _inputs(lmax_in, lmax_out, channels, torch.float32, everywhere)
     streamed = StreamedConvolution.apply(features, weights, rotations, read, lmax_out)
@@ -61,4 +61,4 @@ def test_the_compiled_kernel_agrees(lmax_in: int, lmax_out: int, channels: int, 
 def test_what_the_kernel_is_not_made_for_runs_in_torch() -> None:
     assert not compiled(torch.zeros(4, 3, 24), 1)
     assert not compiled(torch.zeros(4, 3, 32, dtype=torch.float64), 1)
-    assert not compiled(torch.zeros(4, 3, 32), 9)
+    assert not compiled(torch.zeros(4, 3, 32), 7)

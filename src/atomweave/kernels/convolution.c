@@ -10,9 +10,9 @@
 
 #define BLOCK 32 /* channels at a time, two vectors */
 #define LANES 16
-#define MAX_ORDERS 17 /* 2 * 8 + 1 */
+#define MAX_ORDERS 13 /* 2 * 6 + 1 */
 #define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 17")
+#define UNROLL _Pragma("GCC unroll 13")
 
 /* Wherever the machine has no such registers, the compiler takes several smaller ones. */
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -138,8 +138,6 @@ INLINE void spread(const int L, const int B, const neighbourhood *h, int64_t n, 
         case 4: function(4, B, __VA_ARGS__); break;                       \
         case 5: function(5, B, __VA_ARGS__); break;                       \
         case 6: function(6, B, __VA_ARGS__); break;                       \
-        case 7: function(7, B, __VA_ARGS__); break;                       \
-        case 8: function(8, B, __VA_ARGS__); break;                       \
     }
 
 INLINE void receive(const int B, const convolution *c, const neighbourhood *h, int64_t receiver, int64_t n,
@@ -229,6 +227,6 @@ INLINE int molecules(const convolution *c, int64_t first, int64_t last, int back
     return 0;
 }
 
-/* Both return 0, or 1 where no memory was left. The channels must be a multiple of 16, degrees at most 8. */
+/* Both return 0, or 1 where no memory was left. The channels must be a multiple of 16, degrees at most 6. */
 int convolution_forward(const convolution *c, int64_t first, int64_t last) { return molecules(c, first, last, 0); }
 int convolution_backward(const convolution *c, int64_t first, int64_t last) { return molecules(c, first, last, 1); }

@@ -14,7 +14,7 @@ from .library import in_parallel, library
 if TYPE_CHECKING:
     from ..geometry.edges import Reception
 
-_LANES, _MAX_DEGREE = 16, 8  # as in the C source
+_LANES, _MAX_DEGREE = 16, 6  # as in the C source
 
 
 class _Arguments(ctypes.Structure):
