@@ -82,8 +82,9 @@ def _overrides(n_molecules: int, n_decisions: int | None, n_steps: int, seed: in
 def _figure(curves: list[dict[str, Any]]) -> Any:
     figure, (axis,) = new_figure(1, width=3.6, height=2.8)
     for curve, colour in zip(curves, COLOURS, strict=False):
-        axis.plot(curve["fragments"], curve["loss"], marker="o", color=colour, label=curve["batch"])
-    axis.set_xlabel("fragments seen")
+        thousands = [fragments / 1000 for fragments in curve["fragments"]]
+        axis.plot(thousands, curve["loss"], marker="o", color=colour, label=curve["batch"])
+    axis.set_xlabel("fragments seen, thousands")
     axis.set_ylabel("validation loss, nats a fragment")
     axis.legend()
     return figure
