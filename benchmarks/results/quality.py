@@ -14,10 +14,10 @@ from harness import conditions
 from atomweave.cli.sample import available_cpus, check_device
 from atomweave.evaluation.headline import summarise
 from atomweave.evaluation.validity import Verdict, assess
-from atomweave.files import sha256_of
 from atomweave.growth.grower import BLOCK, grow
 from atomweave.memory import keep_freed_memory
 from atomweave.models.base import Temperatures
+from atomweave.models.tensorfile import content_hash
 from atomweave.models.weights import load_model, n_parameters, weights_path
 
 from .records import RESULTS, save_records
@@ -37,7 +37,7 @@ def measure_quality(options: argparse.Namespace) -> None:
     keep_freed_memory()
     check_device(options.device)
     path = weights_path(options.model)
-    model, sha256 = load_model(path, options.device), sha256_of(path)
+    model = load_model(path, options.device)
     temperatures = Temperatures(
         focus=options.focus_temperature, position=options.position_temperature, tempering=options.tempering
     )
@@ -62,7 +62,8 @@ def measure_quality(options: argparse.Namespace) -> None:
     record = {
         "benchmark": "quality",
         "weights": path.stem,
-        "weights_sha256": sha256,
+        # Of the tensors alone: the card, which quotes this record, lies in the same file.
+        "weights_sha256": content_hash(model.cpu().state_dict(), {}),
         "trained": _trained(model),
         "seed": options.seed,
         "start": options.start,

@@ -163,7 +163,7 @@ def _learnt(record: Record) -> str:
         words.append(f"{trained['fragments']:,} fragments")
     if trained["budget"]:
         words.append(trained["budget"])
-    return f"{', '.join(words)}; sha256 of the weights {record['weights_sha256'][:12]}"
+    return f"{', '.join(words)}; sha256 of the weights' tensors {record['weights_sha256'][:12]}"
 
 
 def _pace(record: Record) -> str:
