@@ -83,15 +83,26 @@ def _goal_rows(goal: Goal, records: Sequence[Record]) -> list[list[str]]:
     for record in found:
         value, preset = record[goal.field], record.get("preset", PRESET)
         shown = f"**{number(value)}**"
+        what = goal.what + (_batch_of(record) if goal.benchmark == "training" else "")
         if preset != PRESET:
-            rows.append([f"{goal.what}, `{preset}`", goal.unit, "", "", "", shown, "", moment(record)])
+            rows.append([f"{what}, `{preset}`", goal.unit, "", "", "", shown, "", moment(record)])
             continue
         better = ""
         if goal.original is not None:
             ratio = goal.original / value if goal.less_is_better else value / goal.original
             better = f"{number(ratio)} ×"
-        rows.append([goal.what, goal.unit, *goals, shown, better, moment(record)])
+        rows.append([what, goal.unit, *goals, shown, better, moment(record)])
     return rows
+
+
+def _batch_of(record: Record) -> str:
+    """Return what a training step holds, where the record says so."""
+    if "molecules_per_step" not in record:
+        return ""
+    kept = record.get("decisions_per_molecule")
+    return (
+        f" ({record['molecules_per_step']} molecules a step, {'all decisions' if kept is None else f'{kept} of each'})"
+    )
 
 
 def _throughput_of(name: str, records: Sequence[Record]) -> list[str]:
