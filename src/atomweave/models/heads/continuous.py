@@ -7,6 +7,7 @@ embedding and by a network of Bessel functions of r.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -87,6 +88,11 @@ class ContinuousHead(nn.Module):
 
         "radius" is the negative log-density per Å; "direction" the KL divergence from the smoothed target, or the
         negative log-density on the sphere where the target is not smoothed. Arguments as in `ShellHead.divergence`.
+
+        A peak between the points of the teaching grid is missed by log Z, and teaching would sharpen it without bound.
+        So while the grid is turned at random, which is while teaching, the unsmoothed target is one more point of the
+        quadrature, with the weight of a drawing cell: no direction is taught to a density above one in a cell. At the
+        sharpness of the published target that adds 1.5 % to Z.
         """
         distances = torch.linalg.vector_norm(vectors, dim=1)
         length = -radial.log_density(self.radial_parameters(features, species), distances, self.radial_config)
@@ -95,10 +101,17 @@ class ContinuousHead(nn.Module):
             log_z = log_partition(coefficients, self.config.angular, rotation)
             if self.config.target_inverse_temperature is None:
                 harmonics = spherical_harmonics(vectors, self.lmax)
-                direction = log_z - log_density(coefficients, harmonics, self.config.angular)
+                here = log_density(coefficients, harmonics, self.config.angular)
+                if rotation is not None:
+                    log_z = torch.logaddexp(log_z, here + self._log_cell())
+                direction = log_z - here
             else:
                 direction = log_z - self._expected_logits(coefficients, vectors)
         return {"position": length + direction, "radius": length, "direction": direction}
+
+    def _log_cell(self) -> float:
+        angular = self.config.angular
+        return math.log(4 * math.pi / (angular.n_polar_drawing * angular.n_azimuth_drawing))
 
     def _expected_logits(self, coefficients: Tensor, vectors: Tensor) -> Tensor:
         """Return (n_rows,) mean logits under the smoothed target, plus its entropy."""
