@@ -34,6 +34,7 @@ BELOW = {
     "columns": {"errors"},
     "config": {"errors"},
     "files": {"errors"},
+    "isolation": {"errors"},
     "memory": set(),
     "randomness": {"errors"},
     "species": {"errors"},
@@ -46,14 +47,14 @@ BELOW = {
     "growth": {"molecule", "data", "geometry", "chemistry"},
     "models": {"growth"},
     "training": {"models"},
-    "evaluation": {"molecule", "io", "chemistry"},
+    "evaluation": {"molecule", "io", "data", "chemistry"},
     "properties": {"training"},
     "discovery": {"properties", "evaluation"},
     "cli": {"discovery"},
 }
 """For each part, the parts directly below it; it may import those, what lies below them, and the plain modules."""
 
-PLAIN = {"columns", "config", "errors", "files", "memory", "randomness", "species"}
+PLAIN = {"columns", "config", "errors", "files", "isolation", "memory", "randomness", "species"}
 
 
 def run_python(code: str) -> str:

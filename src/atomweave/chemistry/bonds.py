@@ -8,14 +8,16 @@ pass. `strict` is the verdict a chemist would give: one fragment, every atom neu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError, MissingDependencyError
+from ..isolation import CRASH, MEMORY, TIME_OUT, Failure, run_isolated
+from .atoms_frame import pack_atoms
 from .identity import canonical_smiles
 from .radii import bonded_pairs
 
@@ -32,8 +34,6 @@ VALENCE = "impossible valence"
 CHARGE = "no neutral bond orders"
 SANITISATION = "sanitisation fails"
 TOO_MANY = "too many bond orders to try"
-TIME_OUT = "time-out"
-CRASH = "crash"
 OTHER = "perception fails"
 
 _REASONS = {
@@ -57,6 +57,9 @@ class Perception:
         smiles: canonical SMILES, see `identity`; empty if invalid.
         strict: one fragment, every atom neutral, no radical.
         binary: the molecule with bonds and one conformer in RDKit's binary format; empty if invalid.
+        bonds: (n_bonds, 2) int64, bonded atoms, the first index smaller; none if invalid.
+        orders: (n_bonds,) float64, bond orders 1, 1.5 (aromatic), 2 or 3.
+        rings: number of atoms of each ring of the smallest set of smallest rings.
     """
 
     reason: str = ""
@@ -64,6 +67,9 @@ class Perception:
     smiles: str = ""
     strict: bool = False
     binary: bytes = b""
+    bonds: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    orders: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    rings: tuple[int, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -99,21 +105,30 @@ def perceive(molecule: Molecule) -> Perception:
     return perceive_atoms(molecule.numbers, molecule.positions)
 
 
-def perceive_many(molecules: Sequence[Molecule], workers: int | None = None, timeout: float = 10.0) -> list[Perception]:
+def perceive_many(
+    molecules: Sequence[Molecule],
+    workers: int | None = None,
+    timeout: float = 10.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Perception]:
     """Find bonds and bond orders of many molecules in worker processes that a hang or a crash cannot bring down.
 
     Args:
         molecules: what to perceive.
         workers: number of processes; by default one for each CPU this process may use, fewer if there is little to do.
         timeout: seconds of wall-clock time for one molecule, after which it is invalid with reason `TIME_OUT`.
+        progress: called with (done, total) now and then, from another thread.
 
     Returns:
-        One perception a molecule, in order. A molecule that kills its worker is invalid with reason `CRASH`.
+        One perception a molecule, in order. A molecule that kills its worker is invalid with reason `CRASH`, one that
+        takes too much memory with reason `MEMORY`.
     """
-    from .workers import perceive_isolated
+    from .bonds_task import unpack_perception
 
     require_rdkit()
-    return perceive_isolated(molecules, workers, timeout)
+    requests = [pack_atoms(molecule.numbers, molecule.positions) for molecule in molecules]
+    answers = run_isolated("bonds", requests, workers=workers, timeout=timeout, progress=progress)
+    return [_failed(found) if isinstance(found, Failure) else unpack_perception(found) for found in answers]
 
 
 def perceive_atoms(numbers: np.ndarray, positions: np.ndarray) -> Perception:
@@ -134,7 +149,10 @@ def perceive_atoms(numbers: np.ndarray, positions: np.ndarray) -> Perception:
         smiles = canonical_smiles(mol)
         strict = "." not in smiles and not len(mol.GetAtomsMatchingQuery(_charged_or_radical()))
         keep = Chem.PropertyPickleOptions.AllProps | Chem.PropertyPickleOptions.CoordsAsDouble
-        return Perception(smiles=smiles, strict=strict, binary=mol.ToBinary(keep))
+        binary = mol.ToBinary(keep)
+        orders = np.array([bond.GetBondTypeAsDouble() for bond in mol.GetBonds()])
+        rings = tuple(len(ring) for ring in Chem.GetSSSR(mol))
+        return Perception("", "", smiles, strict, binary, pairs, orders, rings)
 
 
 def require_rdkit() -> None:
@@ -180,6 +198,12 @@ def _charged_or_radical() -> Chem.QueryAtom:
     query = rdqueries.FormalChargeEqualsQueryAtom(0, negate=True)
     query.ExpandQuery(rdqueries.NumRadicalElectronsGreaterQueryAtom(0), Chem.CompositeQueryType.COMPOSITE_OR)
     return query
+
+
+def _failed(failure: Failure) -> Perception:
+    """Return the perception of a molecule to which no worker had an answer."""
+    reason = failure.reason if failure.reason in {TIME_OUT, CRASH, MEMORY} else OTHER
+    return Perception(reason, failure.detail)
 
 
 def _refusal(said: str) -> Perception:

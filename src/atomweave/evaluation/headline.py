@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .intervals import clustered_wilson
-from .measure import Measure, Reference, share
+from .measure import Measure, ReferenceValues, share
 from .stability import covers, stability
 from .tools import tool_versions
 from .validity import Verdict, assess
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..molecule import Molecule
 
-QM9: Reference = {
+QM9: ReferenceValues = {
     "valid": 130_815 / 130_831,
     "strict": 130_343 / 130_831,
     "atom_stable": 2_344_065 / 2_359_210,
@@ -46,7 +46,7 @@ class Headline:
 
     measures: tuple[Measure, ...]
     reasons: dict[str, int]
-    reference: Reference = field(default_factory=dict)
+    reference: ReferenceValues = field(default_factory=dict)
     reference_name: str = ""
     tools: dict[str, str] = field(default_factory=tool_versions)
 
@@ -92,14 +92,14 @@ def judge(
     reasons: Sequence[str] | None = None,
     workers: int | None = None,
     timeout: float = 10.0,
-    reference: Reference = QM9,
+    reference: ReferenceValues = QM9,
     reference_name: str = "QM9",
 ) -> Headline:
     """Return the headline figures of attempts; arguments as `validity.assess` and `summarise`."""
     return summarise(assess(molecules, finished, reasons, workers, timeout), reference, reference_name)
 
 
-def summarise(verdicts: Sequence[Verdict], reference: Reference = QM9, reference_name: str = "QM9") -> Headline:
+def summarise(verdicts: Sequence[Verdict], reference: ReferenceValues = QM9, reference_name: str = "QM9") -> Headline:
     """Return the headline figures of verdicts.
 
     Args:

@@ -1,0 +1,50 @@
+"""A one-dimensional distribution as counts on a fine grid: small enough to ship, exact to the width of a bin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Histogram:
+    """Counts of values rounded to multiples of `width`; empty bins are not kept.
+
+    Attributes:
+        bins: (n_bins,) int32, ascending; bin b stands for the value b * width.
+        counts: (n_bins,) int64, positive.
+        width: of a bin, in the unit of the values.
+    """
+
+    bins: np.ndarray
+    counts: np.ndarray
+    width: float
+
+    @classmethod
+    def of(cls, values: np.ndarray, width: float) -> Histogram:
+        """Round values to the grid and count them; `values` are (n,) and finite."""
+        bins, counts = np.unique(np.rint(np.asarray(values) / width).astype(np.int32), return_counts=True)
+        return cls(bins, counts.astype(np.int64), width)
+
+    @classmethod
+    def unpack(cls, array: np.ndarray, width: float) -> Histogram:
+        """Return the histogram that `packed` made (2, n_bins)."""
+        return cls(array[0].astype(np.int32), array[1].astype(np.int64), width)
+
+    @property
+    def packed(self) -> np.ndarray:
+        """Bins and counts as one array for a file; (2, n_bins) int32."""
+        return np.stack([self.bins, self.counts]).astype(np.int32)
+
+    def __len__(self) -> int:
+        return int(self.counts.sum())
+
+    @property
+    def values(self) -> np.ndarray:
+        """Values of the bins; (n_bins,)."""
+        return self.bins * self.width
+
+    def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Return n values drawn with replacement; (n,)."""
+        return rng.choice(self.values, n, p=self.counts / self.counts.sum())

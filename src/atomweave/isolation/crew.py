@@ -1,0 +1,234 @@
+"""The parent's side: hand out requests, read answers, end a worker whose current molecule has used up its time.
+
+One thread a worker sends chunks and reads replies; one watchdog looks at the deadlines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from ..errors import AtomweaveError
+from .frames import ANSWERED, OUT_OF_MEMORY, READY, receive_reply, send_requests
+
+TIME_OUT = "time-out"
+CRASH = "crash"
+MEMORY = "out of memory"
+ERROR = "error"
+
+CHUNK = 64  # requests sent at once: few enough to keep all workers busy at the end, enough to hide the round trip
+MEMORY_LIMIT = 8 * 2**30  # bytes of address space, of which OpenMP and the like reserve much more than they use
+START_TIMEOUT = 120.0  # s; importing RDKit may be slow on a busy machine or a cold disk
+WATCH_INTERVAL = 0.05  # s
+
+COMMAND = (sys.executable, "-P", "-m", "atomweave.isolation.worker")  # -P: a file in the current folder shadows nothing
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a request has no answer: TIME_OUT, CRASH, MEMORY or ERROR, and the particulars."""
+
+    reason: str
+    detail: str
+
+
+def run_isolated(
+    task: str,
+    requests: Sequence[bytes],
+    *,
+    options: Mapping[str, Any] | None = None,
+    workers: int | None = None,
+    timeout: float = 10.0,
+    memory: int = MEMORY_LIMIT,
+    chunk: int = CHUNK,
+    min_per_worker: int = 1_000,
+    progress: Callable[[int, int], None] | None = None,
+    command: Sequence[str] = COMMAND,
+) -> list[bytes | Failure]:
+    """Answer requests in worker processes.
+
+    Args:
+        task: a name in `tasks.TASKS`.
+        requests: one a molecule.
+        options: what the task is told once, as JSON.
+        workers: number of processes; by default one for each CPU this process may use, fewer if there is little to do.
+        timeout: seconds of wall-clock time for one request.
+        memory: bytes of address space for one worker.
+        chunk: requests handed out at once; fewer where one takes long, so that all workers end together.
+        min_per_worker: requests that are worth a further worker, which takes some 0.3 s of CPU to start.
+        progress: called with (done, total) after every chunk, from another thread.
+        command: what starts a worker.
+
+    Returns:
+        One answer or `Failure` a request, in order.
+
+    Raises:
+        AtomweaveError: if a worker cannot start.
+    """
+    n = len(requests)
+    results: list[bytes | Failure | None] = [None] * n
+    chunks = deque(range(start, min(start + chunk, n)) for start in range(0, n, chunk))
+    wanted = min(available_cpus(), n // min_per_worker) if workers is None else workers
+    arguments = (task, json.dumps(dict(options or {})), str(memory))
+    crew = [_Worker((*command, *arguments), timeout) for _ in range(max(1, min(wanted, len(chunks))) if chunks else 0)]
+    done, counting, n_done = threading.Event(), threading.Lock(), 0
+
+    def serve(worker: _Worker) -> None:
+        nonlocal n_done
+        while chunks and not done.is_set():
+            try:
+                turn = chunks.popleft()  # atomic: two threads never get the same chunk
+            except IndexError:
+                return
+            found = worker.answer([requests[index] for index in turn])
+            results[turn.start : turn.start + len(found)] = found  # fewer only if the whole run is given up
+            with counting:
+                n_done += len(found)
+                if progress is not None:
+                    progress(n_done, n)
+
+    def watch() -> None:
+        while not done.wait(WATCH_INTERVAL):
+            for worker in crew:
+                worker.end_if_overdue()
+
+    try:
+        with ThreadPoolExecutor(len(crew) + 1, "isolation") as threads:
+            try:
+                threads.submit(watch)
+                for serving in [threads.submit(serve, worker) for worker in crew]:
+                    serving.result()
+            finally:  # also on Ctrl-C: a thread that waits for a reply sees its worker end
+                done.set()
+                for worker in crew:
+                    worker.give_up()
+    finally:
+        for worker in crew:
+            worker.release()
+    return [found for found in results if found is not None]
+
+
+def available_cpus() -> int:
+    """Return how many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Worker:
+    """One child process, started when first needed and again after its end."""
+
+    def __init__(self, command: Sequence[str], timeout: float) -> None:
+        self.command, self.timeout = command, timeout
+        self.process: subprocess.Popen[bytes] | None = None
+        self.clock = threading.Lock()  # held to set the deadline and to act on it
+        self.deadline = float("inf")
+        self.overdue = False
+        self.given_up = False
+
+    def answer(self, requests: Sequence[bytes]) -> list[bytes | Failure]:
+        """Return one answer a request, starting a new process after each that ends on the way."""
+        found: list[bytes | Failure] = []
+        while len(found) < len(requests) and not self.given_up:
+            to_worker, from_worker = _pipes(self.process or self._start())
+            try:
+                self._set_deadline(START_TIMEOUT)  # a worker that has stopped reading must not hold us for ever
+                send_requests(to_worker, requests[len(found) :])
+                while len(found) < len(requests):
+                    self._set_deadline(self.timeout)
+                    reply = receive_reply(from_worker)
+                    self._set_deadline(float("inf"))
+                    if reply is None or self.overdue:
+                        break
+                    found.append(_answer(*reply))
+            except BrokenPipeError:  # it ended while it was being sent to; that counts for its first request
+                pass
+            if len(found) < len(requests) and not self.given_up:
+                found.append(self._post_mortem())
+        return found
+
+    def end_if_overdue(self) -> None:
+        """End the process if its current request has used up its time (called by the watchdog)."""
+        with self.clock:
+            if time.monotonic() > self.deadline and self.process is not None:
+                self.deadline = float("inf")
+                self.overdue = True
+                self.process.kill()
+
+    def give_up(self) -> None:
+        """End the process for good, whatever it is doing (called from another thread)."""
+        self.given_up = True
+        if self.process is not None:
+            self.process.kill()
+
+    def release(self) -> None:
+        """End the process, if there is one, and close its pipes."""
+        if self.process is None:
+            return
+        to_worker, from_worker = _pipes(self.process)
+        self.process.kill()
+        from_worker.close()
+        with contextlib.suppress(BrokenPipeError):  # what was still buffered for it is lost with it
+            to_worker.close()
+        self.process.wait()
+        self.process = None
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": _import_path()}
+        with tempfile.TemporaryFile() as said:
+            # The command is our own interpreter and module.
+            self.process = process = subprocess.Popen(  # noqa: S603
+                self.command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
+            )
+            self._set_deadline(START_TIMEOUT)
+            first = _pipes(process)[1].readline()
+            self._set_deadline(float("inf"))
+            if first != READY and not self.given_up:
+                said.seek(0)
+                last = said.read().decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+                raise AtomweaveError(f"a worker process for molecules did not start: {last[0]}.")
+        return process
+
+    def _set_deadline(self, seconds: float) -> None:
+        with self.clock:
+            self.deadline = time.monotonic() + seconds
+
+    def _post_mortem(self) -> Failure:
+        assert self.process is not None
+        status = self.process.wait()
+        self.release()
+        if self.overdue:
+            self.overdue = False
+            return Failure(TIME_OUT, f"no answer within {self.timeout:g} s")
+        return Failure(CRASH, f"the worker process ended with status {status}")
+
+
+def _answer(status: int, answer: bytes) -> bytes | Failure:
+    if status == ANSWERED:
+        return answer
+    if status == OUT_OF_MEMORY:
+        return Failure(MEMORY, "more memory than a worker may take")
+    return Failure(ERROR, answer.decode(errors="replace"))
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[BinaryIO, BinaryIO]:
+    """Return where a process takes requests and where it replies."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout)
+
+
+def _import_path() -> str:
+    """Return a PYTHONPATH with which a child finds the same packages, installed or not."""
+    package_root = str(Path(__file__).resolve().parents[2])
+    return os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -1,0 +1,25 @@
+"""What workers can do: task name -> the module of this package that answers it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Protocol, cast
+
+TASKS = {
+    "bonds": "chemistry.bonds_task",
+}
+
+
+class TaskModule(Protocol):
+    """What the module of a task offers."""
+
+    def answer(self, request: bytes, options: dict[str, Any]) -> bytes:
+        """Return the answer to one request."""
+
+    def prepare(self, options: dict[str, Any]) -> None:
+        """Import what the answers need; not counted into any molecule's time."""
+
+
+def task_module(name: str) -> TaskModule:
+    """Import the module of a task."""
+    return cast("TaskModule", importlib.import_module(f"{__package__.partition('.')[0]}.{TASKS[name]}"))
