@@ -1,54 +1,135 @@
+"""A request that hangs, crashes, eats memory or raises costs itself only."""
+
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from atomweave.chemistry import bonds
-from atomweave.chemistry.bonds import perceive, perceive_many
-from atomweave.chemistry.workers import CHUNK, perceive_isolated
+from atomweave.chemistry.bonds import Perception, perceive, perceive_many
 from atomweave.errors import AtomweaveError
-from atomweave.molecule import Molecule
+from atomweave.isolation import CRASH, ERROR, MEMORY, TIME_OUT, Failure, crew, run_isolated
 from reference import worked_molecules as worked
 
 TROUBLED = (sys.executable, "-P", str(Path(__file__).with_name("troubled_worker.py")))
-HANGS = Molecule(["He"], [[0, 0, 0]])
-DIES = Molecule(["Ne"], [[0, 0, 0]])
+CHUNK = crew.CHUNK
 
 
-def test_many_are_as_one_in_any_number_of_workers():
-    makers = [worked.methane, worked.argon, worked.carbon_dioxide, worked.methyl, worked.methane_and_water]
-    molecules = [make() for make in makers] * (CHUNK // 2)
-    alone = [perceive(molecule) for molecule in molecules]
-    for workers in (1, 2):
-        together = perceive_many(molecules, workers=workers)
-        assert [(p.reason, p.smiles, p.strict, p.binary) for p in together] == [
-            (p.reason, p.smiles, p.strict, p.binary) for p in alone
-        ]
+def ask(*requests: bytes, **further: object) -> list[bytes | Failure]:
+    return run_isolated("troubled", requests, command=TROUBLED, **further)
 
 
-def test_no_molecules_need_no_worker():
+def outcome(found: list[bytes | Failure]) -> list[bytes | str]:
+    return [answer.reason if isinstance(answer, Failure) else answer for answer in found]
+
+
+def test_no_requests_need_no_worker():
+    assert run_isolated("bonds", [], command=("no such program",)) == []
     assert perceive_many([]) == []
 
 
-def test_a_hang_costs_its_molecule_only_and_in_time():
-    molecules = [worked.methane(), HANGS, worked.water(), HANGS]
+def test_a_hang_costs_its_request_only_and_in_time():
     start = time.perf_counter()
-    found = perceive_isolated(molecules, 1, 0.5, TROUBLED)
+    found = ask(b"a", b"hang", b"b", b"hang", timeout=0.5)
     assert time.perf_counter() - start < 30
-    assert [p.reason for p in found] == ["", bonds.TIME_OUT, "", bonds.TIME_OUT]
-    assert "0.5 s" in found[1].detail
+    assert outcome(found) == [b"A", TIME_OUT, b"B", TIME_OUT]
+    assert found[1] == Failure(TIME_OUT, "no answer within 0.5 s")
 
 
-def test_a_crash_costs_its_molecule_only():
-    molecules = [DIES, *[worked.methane()] * 3, DIES, worked.water()] + [worked.water()] * CHUNK + [DIES]
-    found = perceive_isolated(molecules, 2, 60.0, TROUBLED)
-    assert [p.reason for p in found] == [bonds.CRASH if m is DIES else "" for m in molecules]
-    assert found[2].smiles == "[H]C([H])([H])[H]"
+@pytest.mark.parametrize("end", [b"die", b"leave"])
+def test_a_crash_costs_its_request_only(end):
+    requests = [end, b"a", b"b", b"c", end, b"d", *[b"e"] * CHUNK, end]
+    found = ask(*requests, workers=2)
+    assert outcome(found) == [CRASH if request == end else request.upper() for request in requests]
+    status = f"status {-signal.SIGABRT}" if end == b"die" else "status 3"
+    assert status in found[0].detail
+
+
+def test_too_much_memory_costs_its_request_only_and_the_worker_lives_on(tmp_path):
+    found = ask(b"a", b"eat", b"b", memory=1 << 30, options={"folder": str(tmp_path)})
+    assert outcome(found) == [b"A", MEMORY, b"B"]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_exception_costs_its_request_only_and_is_told():
+    found = ask(b"a", b"raise", b"b")
+    assert found == [b"A", Failure(ERROR, "ValueError: nothing to be done"), b"B"]
+
+
+def test_what_a_task_prints_does_not_mix_with_its_answers():
+    assert ask(b"print", b"a") == [b"PRINT", b"A"]
+
+
+def test_options_reach_the_task_and_empty_requests_are_requests():
+    assert ask(b"a", b"", options={"greeting": "É"}) == ["ÉA".encode(), "É".encode()]
+
+
+def test_many_are_as_one_in_any_number_of_workers():
+    requests = [str(index).encode() for index in range(5 * CHUNK + 7)]
+    for workers, chunk in [(1, CHUNK), (2, CHUNK), (3, 10), (8, 1)]:
+        assert ask(*requests, workers=workers, chunk=chunk) == requests
+
+
+def test_perceptions_are_the_same_in_any_number_of_workers():
+    makers = [worked.methane, worked.argon, worked.carbon_dioxide, worked.methyl, worked.methane_and_water]
+    molecules = [make() for make in makers] * (CHUNK // 2)
+
+    def told(found: list[Perception]) -> list[object]:
+        return [(p.reason, p.smiles, p.strict, p.binary, p.bonds.tolist(), list(p.orders), p.rings) for p in found]
+
+    alone = told([perceive(molecule) for molecule in molecules])
+    for workers in (1, 2):
+        assert told(perceive_many(molecules, workers=workers)) == alone
+
+
+def test_progress_counts_up_to_the_end():
+    seen = []
+    ask(*[b"a"] * 100, b"die", workers=2, chunk=20, progress=lambda done, total: seen.append((done, total)))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert len(seen) == 6
+    assert seen[-1] == (101, 101)
+
+
+def test_an_error_in_progress_ends_the_run():
+    def broken(done: int, total: int) -> None:
+        raise RuntimeError("the bar broke")
+
+    with pytest.raises(RuntimeError, match="the bar broke"):
+        ask(b"a", b"hang", workers=2, chunk=1, progress=broken)
 
 
 def test_a_worker_that_cannot_start_says_so():
     with pytest.raises(AtomweaveError, match=r"did not start: .*boom"):
-        perceive_isolated([worked.water()], 1, 10.0, (sys.executable, "-c", "raise SystemExit('boom')"))
+        run_isolated("bonds", [b"a"], command=(sys.executable, "-c", "raise SystemExit('boom')"))
+
+
+def test_ctrl_c_leaves_no_process(tmp_path):
+    script = (
+        "from atomweave.isolation import run_isolated\n"
+        f"run_isolated('troubled', [b'hang'] * 9, options={{'folder': {str(tmp_path)!r}}}, workers=2, chunk=1,"
+        f" timeout=600, command={TROUBLED!r})\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE)
+    began = time.monotonic()
+    while len(list(tmp_path.iterdir())) < 2 and time.monotonic() - began < 60:
+        time.sleep(0.02)
+    children = [int(file.name) for file in tmp_path.iterdir()]
+    assert len(children) == 2
+    assert all(is_running(child) for child in children)
+    parent.send_signal(signal.SIGINT)
+    _, said = parent.communicate(timeout=30)
+    assert b"KeyboardInterrupt" in said
+    assert not any(is_running(child) for child in children)
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

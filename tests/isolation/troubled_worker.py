@@ -1,22 +1,40 @@
-"""A perception worker that hangs on helium and dies on neon: what RDKit may do on molecules nobody can foresee."""
+"""A worker whose requests say what shall go wrong: what RDKit may do on molecules nobody can foresee."""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import time
+from pathlib import Path
 
-from atomweave.chemistry import worker
-
-perceive_atoms = worker.perceive_atoms
-
-
-def troubled(numbers, positions):
-    if (numbers == 2).any():
-        time.sleep(1000)
-    if (numbers == 10).any():
-        os.abort()
-    return perceive_atoms(numbers, positions)
+from atomweave.isolation.worker import serve
 
 
-worker.perceive_atoms = troubled
-worker.main()
+class Troubled:
+    """Requests are words; `options` may name a folder in which the worker leaves its process id."""
+
+    def prepare(self, options):
+        if "folder" in options:
+            (Path(options["folder"]) / str(os.getpid())).touch()
+
+    def answer(self, request, options):
+        match request:
+            case b"hang":
+                time.sleep(1000)
+            case b"die":
+                os.abort()
+            case b"leave":
+                sys.exit(3)
+            case b"eat":
+                return b"x" * (4 << 30)
+            case b"raise":
+                raise ValueError("nothing to be done")
+            case b"print":
+                print("what a library says does not mix with the answers")
+                os.write(1, b"nor what C code says\n")
+        return options.get("greeting", "").encode() + request.upper()
+
+
+if __name__ == "__main__":
+    serve(Troubled(), json.loads(sys.argv[2]), int(sys.argv[3]))
