@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
 HEADER = """\
-# Exact versions of everything that any extra installs; `pip install -c constraints.txt -e ".[eval,qm9,test]"`.
+# Exact versions of everything that any extra installs; `pip install -c constraints.txt -e ".[eval]"`.
 # Written by scripts/pin.py. The figures in docs/ were measured with these.
 """
 NEEDED_BY_LATER_PYTHONS = ["setuptools"]  # torch asks for it from Python 3.12 on

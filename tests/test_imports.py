@@ -38,6 +38,7 @@ BELOW = {
     "memory": set(),
     "randomness": {"errors"},
     "species": {"errors"},
+    "tensorfile": {"errors", "files"},
     "molecule": {"errors", "species"},
     "io": {"molecule"},
     "data": {"molecule", "io"},
@@ -54,7 +55,7 @@ BELOW = {
 }
 """For each part, the parts directly below it; it may import those, what lies below them, and the plain modules."""
 
-PLAIN = {"columns", "config", "errors", "files", "isolation", "memory", "randomness", "species"}
+PLAIN = {"columns", "config", "errors", "files", "isolation", "memory", "randomness", "species", "tensorfile"}
 
 
 def run_python(code: str) -> str:

@@ -17,8 +17,8 @@ from atomweave.evaluation.validity import Verdict, assess
 from atomweave.growth.grower import BLOCK, grow
 from atomweave.memory import keep_freed_memory
 from atomweave.models.base import Temperatures
-from atomweave.models.tensorfile import content_hash
 from atomweave.models.weights import load_model, n_parameters, weights_path
+from atomweave.tensorfile import content_hash
 
 from .records import RESULTS, save_records
 

@@ -14,7 +14,7 @@ from atomweave.errors import RefusedFileError, UsageError
 from atomweave.models import weights
 from atomweave.models.registry import build_model
 from atomweave.models.symphony import SymphonyConfig
-from atomweave.models.tensorfile import content_hash
+from atomweave.tensorfile import content_hash
 from atomweave.models.weights import Card, Figure, load_model, read_card, save_weights, ship_weights
 
 CONFIG = SymphonyConfig.model_validate(
@@ -237,7 +237,7 @@ def test_killed_while_saving_leaves_the_weights_before(file, model, monkeypatch)
     def die(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("atomweave.models.tensorfile.save_file", die)
+    monkeypatch.setattr("atomweave.tensorfile.save_file", die)
     with pytest.raises(KeyboardInterrupt):
         save_weights(file, model, CONFIG, CARD)
     assert file.read_bytes() == content

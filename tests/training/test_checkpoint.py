@@ -45,7 +45,7 @@ def test_killed_inside_save_leaves_the_checkpoint_before(tmp_path, monkeypatch, 
         raise KeyboardInterrupt
 
     if moment == "save_file":
-        monkeypatch.setattr("atomweave.models.tensorfile.save_file", die)
+        monkeypatch.setattr("atomweave.tensorfile.save_file", die)
     else:
         monkeypatch.setattr(files.Path, "replace", die)
     with pytest.raises(KeyboardInterrupt):
@@ -78,7 +78,7 @@ def test_folder_without_checkpoints_is_a_beginning(tmp_path):
 
 
 def test_weights_are_no_checkpoint(tmp_path):
-    from atomweave.models.tensorfile import write_tensors
+    from atomweave.tensorfile import write_tensors
 
     write_tensors(tmp_path / "step-000000001.safetensors", tensors(1), {"format": "atomweave-weights", "version": "1"})
     with pytest.raises(RefusedFileError, match=r"'atomweave-weights'.*wanted 'atomweave-checkpoint'"):

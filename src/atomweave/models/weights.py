@@ -17,10 +17,10 @@ from torch import Tensor
 
 from ..config import Config
 from ..errors import RefusedFileError, UsageError, did_you_mean
+from ..tensorfile import read_tensors, write_tensors
 from .base import Model
 from .presets import explain
 from .registry import ModelConfig, build_model
-from .tensorfile import read_tensors, write_tensors
 
 SHIPPED = Path(__file__).parent.parent / "weights"
 """Where the weights that come with Atomweave lie."""

@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import RefusedFileError, UsageError
-from ..models.tensorfile import read_tensors, write_tensors
+from ..tensorfile import read_tensors, write_tensors
 
 FORMAT = "atomweave-checkpoint"
 VERSION = 1
