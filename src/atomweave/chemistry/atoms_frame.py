@@ -15,4 +15,6 @@ def pack_atoms(numbers: np.ndarray, positions: np.ndarray) -> bytes:
 def unpack_atoms(request: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Return (n_atoms,) uint8 atomic numbers and (n_atoms, 3) float64 positions in Å."""
     n_atoms = len(request) // BYTES_PER_ATOM
-    return np.frombuffer(request, np.uint8, n_atoms, 24 * n_atoms), np.frombuffer(request, np.float64, 3 * n_atoms).reshape(-1, 3)
+    return np.frombuffer(request, np.uint8, n_atoms, 24 * n_atoms), np.frombuffer(
+        request, np.float64, 3 * n_atoms
+    ).reshape(-1, 3)

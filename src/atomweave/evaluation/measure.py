@@ -105,9 +105,7 @@ class Measure:
         return f"{self.total:,} {self.of}" if self.kind == "number" else f"{self.count:,} of {self.total:,} {self.of}"
 
 
-def share(
-    name: str, label: str, count: int, total: int, of: str, interval: bool = True, **further: Any
-) -> Measure:
+def share(name: str, label: str, count: int, total: int, of: str, interval: bool = True, **further: Any) -> Measure:
     """Return a share with Wilson's interval, or without one where the trials are not independent."""
     bounds = wilson(count, total) if interval else None
     return Measure(name, label, count / total if total else math.nan, count, total, of, bounds, **further)
