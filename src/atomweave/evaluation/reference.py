@@ -1,11 +1,26 @@
-"""What samples are compared with: the statistics of reference data, without the data."""
+"""What samples are compared with: the statistics of reference data, without the data.
+
+A reference is one safetensors file of a few MB. That of QM9 ships with the package; that of any other store is made
+once and kept beside the store, under a name that holds the store's hash.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+
+from ..errors import RefusedFileError
+
+SHIPPED = Path(__file__).parent / "references"
+"""Where the references that come with Atomweave lie."""
+
+FORMAT = "atomweave-reference"
+VERSION = 1
+"""Raised whenever a metric's statistics change their meaning: references of another version are made anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,17 +30,21 @@ class Reference:
     Attributes:
         name: as tables show it, e.g. "QM9"; empty for no reference at all.
         values: the reference data's own value of each measure, by the measure's name.
+        totals: the denominators of these values: costly ones are measured on a random part of the data.
         arrays: what the metrics keep, by "metric/what" (`metric.Statistics`).
         counts: labelled counts that the metrics keep.
-        n_molecules: how many molecules the statistics were taken from.
+        metrics: names of the metrics it serves.
+        n_molecules: how many molecules the data hold.
         data: sha256 of the store they were taken from.
         tools: versions that decided them.
     """
 
     name: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
+    totals: Mapping[str, int] = field(default_factory=dict)
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
     n_molecules: int = 0
     data: str = ""
     tools: Mapping[str, str] = field(default_factory=dict)
@@ -34,3 +53,40 @@ class Reference:
         """Return the arrays whose names begin with `prefix` and a slash, by what follows it."""
         start = f"{prefix}/"
         return {name.removeprefix(start): array for name, array in self.arrays.items() if name.startswith(start)}
+
+    def write(self, path: str | Path) -> None:
+        """Write one safetensors file, whole or not at all."""
+        import torch
+
+        from ..tensorfile import write_tensors
+
+        told = {
+            "name": self.name, "values": dict(self.values), "totals": dict(self.totals),
+            "counts": {name: dict(counts) for name, counts in self.counts.items()}, "metrics": list(self.metrics),
+            "n_molecules": self.n_molecules, "data": self.data, "tools": dict(self.tools),
+        }  # fmt: skip
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in self.arrays.items()}
+        metadata = {"format": FORMAT, "version": str(VERSION), "reference": json.dumps(told, sort_keys=True)}
+        write_tensors(path, tensors, metadata)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Reference:
+        """Read a file that `write` wrote.
+
+        Raises:
+            RefusedFileError: if it is missing, damaged, of another kind or another version.
+        """
+        from ..tensorfile import read_tensors
+
+        metadata, tensors = read_tensors(path, FORMAT, VERSION)
+        told = json.loads(metadata["reference"])
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        try:
+            return cls(**(told | {"metrics": tuple(told["metrics"]), "arrays": arrays}))
+        except (TypeError, KeyError) as error:
+            raise RefusedFileError(f"{path}: the reference's fields do not fit ({error}); make it again.") from None
+
+
+def shipped_references() -> dict[str, Path]:
+    """Return the references that come with Atomweave, by the name that `--reference` takes."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}

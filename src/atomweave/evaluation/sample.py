@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -43,6 +43,10 @@ class Sample:
     def graphs(self) -> Graphs:
         """The valid attempts as ragged arrays, molecule j of them being attempt `valid[j]`."""
         return Graphs.of([self.verdicts[index] for index in self.valid])
+
+    def part(self, attempts: np.ndarray) -> Sample:
+        """Return some of the attempts as a sample of their own; `attempts` are their (n,) indices."""
+        return replace(self, verdicts=tuple(self.verdicts[index] for index in attempts))
 
     def showing(self, title: str) -> Progress | None:
         """Return what to call with (done, total) while long work goes on, or None."""

@@ -1,0 +1,181 @@
+"""Making a reference: judge the reference data once, keep what the metrics need, and what the data reach themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError, UsageError, did_you_mean
+from .reference import VERSION, Reference, shipped_references
+from .sample import Progress, Sample
+from .tools import tool_versions
+from .validity import assess
+
+if TYPE_CHECKING:
+    from ..data.store import MoleculeStore
+    from ..molecule import Molecule
+    from .metric import Metric
+
+TRAINED_ON = frozenset({"novelty", "memorisation"})
+"""Metrics about the molecules that a model has seen: described on the training split, measured on the held-out one."""
+
+PARTS = {"posebusters": 2_000, "posebusters_packaged": 2_000, "openbabel": 10_000, "gspherenet": 10_000}
+"""Metrics that cost milliseconds a molecule and more: the reference's own value comes from so many random molecules."""
+
+TRAINING_SPLITS = ("edm/train", "train")
+HELD_OUT_SPLITS = ("edm/test", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceData:
+    """Molecules to compare with.
+
+    Attributes:
+        molecules: all of them.
+        name: as tables show it.
+        data: hash of them.
+        training: indices of those that a model may have learnt from; None for all.
+        held_out: indices of those that it has not seen; None if there are none.
+    """
+
+    molecules: Sequence[Molecule]
+    name: str
+    data: str
+    training: np.ndarray | None = None
+    held_out: np.ndarray | None = None
+
+    @classmethod
+    def of_store(cls, store: MoleculeStore, name: str) -> ReferenceData:
+        """Take all molecules of a store, with its splits if it has any."""
+        found = [
+            next((store.splits[split] for split in names if split in store.splits), None)
+            for names in (TRAINING_SPLITS, HELD_OUT_SPLITS)
+        ]
+        return cls(store, name, store.sha256, *found)
+
+
+@dataclass(frozen=True)
+class Work:
+    """How the work is done; none of it changes a figure.
+
+    Attributes:
+        workers: processes; by default one for each CPU.
+        timeout: seconds for the bonds of one molecule.
+        progress: title -> a function to be called with (done, total).
+    """
+
+    workers: int | None = None
+    timeout: float = 10.0
+    progress: Callable[[str], Progress] | None = field(default=None, repr=False)
+
+
+def build_reference(
+    data: ReferenceData, metrics: Sequence[Metric], work: Work, parts: Mapping[str, int] = PARTS, seed: int = 0
+) -> Reference:
+    """Return the statistics of reference data.
+
+    Args:
+        data: the molecules.
+        metrics: those that the reference shall serve.
+        work: processes, time limit, progress.
+        parts: metric name -> number of random molecules on which its own value is measured; all where it is absent.
+        seed: draws those molecules.
+    """
+    shown = work.progress(f"bonds of {data.name}") if work.progress is not None else None
+    molecules = list(data.molecules)
+    verdicts = tuple(assess(molecules, workers=work.workers, timeout=work.timeout, lookup=True, progress=shown))
+    whole = Sample(data.name, verdicts, progress=work.progress)
+    training = whole if data.training is None else whole.part(data.training)
+    reference = Reference(data.name, n_molecules=len(whole), data=data.data, tools=tool_versions())
+    for metric in metrics:
+        seen = training if metric.name in TRAINED_ON else whole
+        statistics = metric.describe(seen)
+        reference = replace(
+            reference,
+            arrays={**reference.arrays, **statistics.arrays},
+            counts={**reference.counts, **statistics.counts},
+            metrics=(*reference.metrics, metric.name),
+        )
+        unseen = _measured_on(metric, whole, data, parts, seed)
+        measures = metric.measure(unseen, reference).measures if unseen is not None else ()
+        # A distance of the data to themselves says nothing; the floor that stands with each distance does.
+        own = [measure for measure in measures if measure.floor is None and measure.kind != "count" and measure.total]
+        reference = replace(
+            reference,
+            values={**reference.values, **{measure.name: measure.value for measure in own}},
+            totals={**reference.totals, **{measure.name: measure.total for measure in own}},
+        )
+    return reference
+
+
+def _measured_on(
+    metric: Metric, whole: Sample, data: ReferenceData, parts: Mapping[str, int], seed: int
+) -> Sample | None:
+    if metric.name in TRAINED_ON:
+        return None if data.held_out is None else whole.part(data.held_out)
+    n = parts.get(metric.name, len(whole))
+    if n >= len(whole):
+        return whole
+    return whole.part(np.sort(np.random.default_rng(seed).choice(len(whole), n, replace=False)))
+
+
+def find_reference(source: str | Path, metrics: Sequence[Metric], work: Work) -> Reference:
+    """Return the reference that a name, a store or a file of molecules stands for, made and cached if need be.
+
+    Args:
+        source: "qm9", "none", a store, a file that `Reference.write` wrote, or any file of molecules.
+        metrics: those that it must serve.
+        work: how to make it, should there be none yet.
+
+    Raises:
+        UsageError: if it is neither a known name nor a file.
+        InputError: if the file holds no molecules.
+    """
+    if str(source) == "none":
+        return Reference()
+    shipped = shipped_references()
+    if str(source) in shipped:
+        return Reference.open(shipped[str(source)])
+    path = Path(source)
+    if not path.exists():
+        names = did_you_mean(str(source), {*shipped, "none"})
+        raise UsageError(f"--reference: got {str(source)!r}, wanted a store, a file of molecules or a name: {names}")
+    if path.name.endswith(CACHED):
+        return Reference.open(path)
+    data = _data_of(path)
+    for known in shipped.values():
+        if (reference := Reference.open(known)).data == data.data and _serves(reference, metrics):
+            return reference
+    cache = path.with_name(f"{path.stem}-{data.data[:12]}-{VERSION}{CACHED}")
+    kept = Reference.open(cache) if cache.exists() else None
+    if kept is not None and kept.data == data.data and _serves(kept, metrics):
+        return kept
+    reference = build_reference(data, metrics, work)
+    try:
+        reference.write(cache)
+    except OSError:  # a folder that cannot be written to costs time at the next call, nothing else
+        return reference
+    return reference
+
+
+CACHED = ".reference.safetensors"
+
+
+def _serves(reference: Reference, metrics: Sequence[Metric]) -> bool:
+    return {metric.name for metric in metrics} <= set(reference.metrics)
+
+
+def _data_of(path: Path) -> ReferenceData:
+    from ..data.store import MoleculeStore
+    from .reading import read_attempts
+
+    if path.suffix == ".safetensors":
+        return ReferenceData.of_store(MoleculeStore.open(path), path.stem)
+    molecules = [molecule for molecule in read_attempts(path).molecules if molecule is not None]
+    if not molecules:
+        raise InputError(f"{path}: no molecule in it can be read, so that there is nothing to compare with.")
+    return ReferenceData(molecules, path.stem, MoleculeStore.from_molecules(molecules).sha256)
