@@ -23,12 +23,14 @@ class Sample:
         name: of the model or set, as tables show it.
         verdicts: one an attempt.
         source: the file or folder, for provenance.
+        labels: where each attempt comes from, file and frame; empty where they come from no file.
         progress: title -> a function to be called with (done, total) during long work.
     """
 
     name: str
     verdicts: tuple[Verdict, ...]
     source: str = ""
+    labels: tuple[str, ...] = ()
     progress: Callable[[str], Progress] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -46,7 +48,8 @@ class Sample:
 
     def part(self, attempts: np.ndarray) -> Sample:
         """Return some of the attempts as a sample of their own; `attempts` are their (n,) indices."""
-        return replace(self, verdicts=tuple(self.verdicts[index] for index in attempts))
+        labels = tuple(self.labels[index] for index in attempts) if self.labels else ()
+        return replace(self, verdicts=tuple(self.verdicts[index] for index in attempts), labels=labels)
 
     def showing(self, title: str) -> Progress | None:
         """Return what to call with (done, total) while long work goes on, or None."""
