@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -76,11 +77,7 @@ class Molecule:
     @property
     def formula(self) -> str:
         """Molecular formula in Hill order, e.g. "C2H6O"."""
-        elements, counts = np.unique(self.numbers, return_counts=True)
-        count = {SYMBOLS[number]: int(n) for number, n in zip(elements, counts, strict=True)}
-        first = [symbol for symbol in ("C", "H") if "C" in count and symbol in count]
-        order = first + sorted(set(count) - set(first))
-        return "".join(symbol + (str(count[symbol]) if count[symbol] > 1 else "") for symbol in order)
+        return formula(self.numbers.tolist())
 
     def __repr__(self) -> str:
         return f"Molecule({self.formula}, {len(self)} atoms)"
@@ -119,6 +116,14 @@ class Molecule:
             raise InputError("the RDKit molecule has implicit hydrogens: call Chem.AddHs(mol, addCoords=True) first.")
         numbers = [atom.GetAtomicNum() for atom in mol.GetAtoms()]
         return cls(np.array(numbers), mol.GetConformer(conformer).GetPositions(), mol.GetPropsAsDict())
+
+
+def formula(numbers: Iterable[int]) -> str:
+    """Return the formula in Hill order of atomic numbers, one an atom."""
+    count = {SYMBOLS[number]: n for number, n in Counter(numbers).items()}
+    first = [symbol for symbol in ("C", "H") if "C" in count and symbol in count]
+    order = first + sorted(set(count) - set(first))
+    return "".join(symbol + (str(count[symbol]) if count[symbol] > 1 else "") for symbol in order)
 
 
 def coincident_pair(positions: np.ndarray) -> tuple[int, int] | None:

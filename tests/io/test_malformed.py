@@ -163,8 +163,9 @@ def test_database_with_a_damaged_row(tmp_path: Path) -> None:
         connection.execute("UPDATE systems SET positions=x'00' WHERE id=2")
     connection.close()
     molecules, refusals = frames(tmp_path / "a.db")
-    assert len(molecules) == 1
-    assert refusals[0].frame == 1
+    assert len(molecules) == 2
+    assert [refusal.frame for refusal in refusals] == [1]
+    assert "the row cannot be decoded" in refusals[0].reason
 
 
 def edm(**changes: object) -> dict[str, np.ndarray]:

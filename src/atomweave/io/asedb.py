@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +18,61 @@ from ..files import write_atomic
 from ..molecule import Molecule
 from .frames import Progress, Refusal, checked, plain
 
+UNDECODABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+"""What ASE's decoder raises on a damaged row."""
+
 
 def read_asedb(path: Path, progress: Progress | None = None) -> Iterator[Molecule | Refusal]:
     """Yield the rows of an ASE database in order of their id; frame 0 is the first row."""
-    database = _connect(path)
     frame = 0
     try:
-        n_rows = database.count()
-        for row in database.select():
-            yield checked(path, frame, row.numbers, row.positions, _properties(row))
+        ids = _ids(path)
+        for row in _rows(_connect(path), ids):
+            if isinstance(row, Exception):
+                yield Refusal(str(path), frame, f"the row cannot be decoded: {str(row).rstrip('.')}")
+            else:
+                yield _molecule(path, frame, row)
             frame += 1
             if progress and frame % 256 == 0:
-                progress(frame / n_rows)
-    except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError, OSError) as error:
-        # What SQLite or ASE's decoder stumbles over ends the walk through the rows.
-        place = "not a sound ASE database" if frame == 0 else "this row and those after it cannot be read"
-        yield Refusal(str(path), frame or None, f"{place}: {str(error).rstrip('.')}")
+                progress(frame / len(ids))
+    except (sqlite3.Error, OSError, *UNDECODABLE) as error:
+        said = str(error).rstrip(".")
+        if frame == 0:
+            yield Refusal(str(path), None, f"not a sound ASE database: {said}")
+        for lost in range(frame, len(ids) if frame else 0):
+            yield Refusal(str(path), lost, f"truncated: the database cannot be read beyond row {frame}: {said}")
         return
     if frame == 0:
         yield Refusal(str(path), None, "the file holds no frames")
+
+
+def _ids(path: Path) -> list[int]:
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        return [number for (number,) in connection.execute("SELECT id FROM systems ORDER BY id")]
+    finally:
+        connection.close()
+
+
+def _rows(database: Any, ids: Sequence[int]) -> Iterator[Any]:
+    """Yield ASE's row for every id, or the error that it makes."""
+    place = 0
+    while place < len(ids):
+        try:
+            for row in database.select(f"id>={ids[place]}"):
+                yield row
+                place += 1
+            return
+        except UNDECODABLE as error:
+            yield error
+            place += 1
+
+
+def _molecule(path: Path, frame: int, row: Any) -> Molecule | Refusal:
+    try:
+        return checked(path, frame, row.numbers, row.positions, _properties(row))
+    except UNDECODABLE as error:  # ASE decodes `data` only when it is asked for
+        return Refusal(str(path), frame, f"the row cannot be decoded: {str(error).rstrip('.')}")
 
 
 def write_asedb(path: Path, molecules: Iterable[Molecule]) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from ..errors import InputError, UsageError, did_you_mean
 from ..molecule import Molecule
 from .asedb import read_asedb, write_asedb
-from .frames import Progress, Refusal
+from .frames import Progress, Refusal, printable
 from .npz import read_npz, write_npz
 from .sdf import read_sdf
 from .sdfwriter import write_sdf
@@ -72,9 +73,32 @@ def iterate(
         UsageError: if the format is unknown.
     """
     path, reader = Path(path), FORMATS[format_of(path, format)].read
-    if not path.is_file():
-        raise InputError(f"{path}: {'this is a folder' if path.is_dir() else 'there is no such file'}, wanted a file.")
-    return reader(path, progress)
+    trouble = why_no_file(path)
+    if trouble:
+        raise InputError(f"{printable(str(path))}: {trouble}, wanted a file.")
+    return _frames(reader, path, progress)
+
+
+def _frames(
+    reader: Callable[[Path, Progress | None], Iterator[Molecule | Refusal]], path: Path, progress: Progress | None
+) -> Iterator[Molecule | Refusal]:
+    try:
+        yield from reader(path, progress)
+    except OSError as error:  # no permission, a disk that fails
+        yield Refusal(str(path), None, f"the file cannot be read: {error.strerror or error}")
+
+
+def why_no_file(path: Path) -> str:
+    """Return why nothing can be read from a path, in a clause; empty for a regular file."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "there is no such file"
+    except (OSError, ValueError) as error:  # no permission, a loop of links, a name too long or with a NUL
+        return f"the file cannot be reached ({getattr(error, 'strerror', None) or error})"
+    if stat.S_ISREG(mode):
+        return ""
+    return "this is a folder" if stat.S_ISDIR(mode) else "this is no regular file but a pipe or a device"
 
 
 def read(path: str | Path, format: str | None = None) -> list[Molecule]:

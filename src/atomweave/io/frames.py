@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,13 +33,17 @@ class Refusal:
     @property
     def sentence(self) -> str:
         """The refusal as users read it: file, frame and reason."""
-        place = self.file if self.frame is None else f"{self.file}, frame {self.frame}"
+        file = printable(self.file)  # a folder that somebody sent may hold file names with escape sequences
+        place = file if self.frame is None else f"{file}, frame {self.frame}"
         return f"{place}: {self.reason}."
 
     @property
     def kind(self) -> str:
         """The reason without its numbers and quotations, by which refusals are counted."""
         return _PARTICULARS.sub("…", self.reason)
+
+
+_ISOTOPES = {"D": 1, "T": 1}
 
 
 def checked(path: Path, frame: int, numbers: Any, positions: Any, properties: Mapping[str, Any]) -> Molecule | Refusal:
@@ -50,12 +55,12 @@ def checked(path: Path, frame: int, numbers: Any, positions: Any, properties: Ma
 
 
 def atomic_number(label: str) -> int:
-    """Return the atomic number of a symbol in any case ("CL"), or of digits ("17").
+    """Return the atomic number of a symbol in any case ("CL"), or of digits ("17"); D and T are hydrogen.
 
     Raises:
         ValueError: if there is no such element.
     """
-    number = NUMBERS.get(label) or NUMBERS.get(label.capitalize())
+    number = NUMBERS.get(label) or NUMBERS.get(label.capitalize()) or _ISOTOPES.get(label)
     if number is None and label.isascii() and label.isdigit() and 0 < int(label) < len(SYMBOLS):
         number = int(label)
     if number is None:
@@ -69,22 +74,25 @@ def coordinates(fields: Sequence[str]) -> list[float]:
     Raises:
         ValueError: if these are not three numbers.
     """
-    wanted = f"got {shown(' '.join(fields))} where three coordinates were wanted"
-    if len(fields) != 3 or any("_" in entry for entry in fields):  # Python would read 1_0 as ten
-        raise ValueError(wanted)
-    try:
-        return [float(entry) for entry in fields]
-    except ValueError:
-        pass
-    try:
-        return [float(re.sub(r"\*\^|[dD](?=[-+]?\d)", "e", entry)) for entry in fields]
-    except ValueError:
-        raise ValueError(wanted) from None
+    if len(fields) == 3 and "_" not in "".join(fields):  # Python would read 1_0 as ten
+        try:
+            return [float(entry) for entry in fields]
+        except ValueError:
+            with contextlib.suppress(ValueError):
+                return [float(re.sub(r"\*\^|[dD](?=[-+]?\d)", "e", entry)) for entry in fields]
+    raise ValueError(f"got {shown(' '.join(fields))} where three coordinates were wanted")
 
 
 def shown(text: str) -> str:
     """Return what was found in a file in quotes, printable and short enough for a sentence."""
     return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def printable(text: str) -> str:
+    """Return text from a file or a file's name fit for a terminal: escape sequences and line breaks are spelt out."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def plain(value: Any) -> Any:

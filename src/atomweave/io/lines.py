@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections import deque
 from pathlib import Path
 from typing import TextIO
@@ -13,7 +14,7 @@ LONGEST_LINE = 1_000_000
 
 
 class Lines:
-    """The lines of an open file, without their ends; bytes that are not UTF-8 become U+FFFD.
+    """The lines of an open file, without their ends; bytes that are no text become U+FFFD.
 
     Args:
         file: opened by `open_text`.
@@ -39,15 +40,36 @@ class Lines:
 
     def take(self) -> str | None:
         """Return the next line; None at the end."""
-        line = self.peek()
-        if line is not None:
-            self._ahead.popleft()
-            self.number += 1
-            if self._progress and self.number % 4096 == 0:
-                self._progress(self._file.buffer.tell() / self._size)
+        if self._ahead:
+            line = self._ahead.popleft()
+        else:
+            line = self._file.readline(LONGEST_LINE)
+            if not line:
+                return None
+            line = line.rstrip("\r\n")
+        self.number += 1
+        if self._progress and self.number % 4096 == 0:
+            self._progress(self._file.buffer.tell() / self._size)
         return line
+
+    def take_up_to(self, end: str, longest: int) -> tuple[list[str], bool]:
+        """Take lines up to and with one that starts with `end`.
+
+        Returns:
+            The lines before it, no more than `longest` of them, and whether there was such a line.
+        """
+        content: list[str] = []
+        while (line := self.take()) is not None:
+            if line.startswith(end):
+                return content, True
+            if len(content) < longest:
+                content.append(line)
+        return content, False
 
 
 def open_text(path: Path) -> TextIO:
-    """Open a text file for `Lines`."""
-    return path.open(encoding="utf-8", errors="replace", newline="\n")
+    """Open a text file for `Lines`: UTF-8, or what a byte order mark at its beginning says (Windows' editors)."""
+    with path.open("rb") as file:
+        mark = file.read(3)
+    encoding = "utf-16" if mark[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    return path.open(encoding=encoding, errors="replace", newline="\n")

@@ -1,7 +1,8 @@
-"""The npz layout of EDM (Hoogeboom et al., 2022).
+"""The npz layouts of EDM (Hoogeboom et al., 2022).
 
-Padded arrays `num_atoms`, `charges` (atomic numbers), `positions`, and one value a molecule under any other name.
-Nothing is unpickled.
+Its data: padded arrays `num_atoms`, `charges` (atomic numbers), `positions`, and one value a molecule under any other
+name; without `num_atoms` a charge of 0 ends a molecule. Its samples as they lie in memory: padded `one_hot`, `x` and
+`node_mask`. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -20,6 +21,14 @@ from ..molecule import Molecule
 from .frames import Progress, Refusal, checked
 
 REQUIRED = ("num_atoms", "charges", "positions")
+SAMPLED = ("one_hot", "x", "node_mask")
+VOCABULARIES = {
+    4: (6, 7, 8, 9),
+    5: (1, 6, 7, 8, 9),
+    15: (5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 33, 35, 53, 80, 83),
+    16: (1, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 33, 35, 53, 80, 83),
+}
+"""Atomic numbers by position in `one_hot`, by its width: EDM's `datasets_config.py` (QM9, GEOM)."""
 
 
 def read_npz(path: Path, progress: Progress | None = None) -> Iterator[Molecule | Refusal]:
@@ -68,10 +77,14 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         archive = np.load(file, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise ValueError("a single array, wanted an archive of named arrays")
-        absent = [name for name in REQUIRED if name not in archive.files]
-        if absent:
-            raise ValueError(f"it holds no {' and no '.join(absent)}")
         arrays = {name: archive[name] for name in archive.files}
+    if not arrays.keys().isdisjoint(SAMPLED) and arrays.keys().isdisjoint(REQUIRED):
+        arrays = _of_sampled(arrays)
+    elif "num_atoms" not in arrays and getattr(arrays.get("charges"), "ndim", 0) == 2:
+        arrays["num_atoms"] = (arrays["charges"] != 0).sum(1)
+    absent = [name for name in REQUIRED if name not in arrays]
+    if absent:
+        raise ValueError(f"it holds no {' and no '.join(absent)}")
     n_atoms, charges, positions = (arrays[name] for name in REQUIRED)
     whole = n_atoms.dtype.kind in "iu" and charges.dtype.kind in "iu"
     if not whole or n_atoms.ndim != 1 or charges.ndim != 2 or len(charges) != len(n_atoms):
@@ -79,3 +92,20 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     if positions.shape != (*charges.shape, 3) or positions.dtype.kind != "f":
         raise ValueError(f"positions are {positions.dtype} {positions.shape}, wanted numbers {(*charges.shape, 3)}")
     return {name: a for name, a in arrays.items() if a.shape[:1] == n_atoms.shape and a.dtype.kind in "biufU"}
+
+
+def _of_sampled(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return one_hot (n, width, n_elements), x (n, width, 3), node_mask (n, width) or (n, width, 1) as data."""
+    absent = [name for name in SAMPLED if name not in arrays]
+    if absent:
+        raise ValueError(f"it holds no {' and no '.join(absent)}")
+    one_hot, x, mask = (arrays[name] for name in SAMPLED)
+    mask = mask[..., 0] if mask.ndim == 3 else mask
+    if one_hot.ndim != 3 or mask.shape != one_hot.shape[:2] or one_hot.shape[2] not in VOCABULARIES:
+        widths = ", ".join(map(str, VOCABULARIES))
+        raise ValueError(f"one_hot is {one_hot.shape}, wanted (n, width, elements) with {widths} elements")
+    present = mask > 0
+    if (present[:, 1:] & ~present[:, :-1]).any():
+        raise ValueError("node_mask has atoms after its padding")
+    charges = np.array(VOCABULARIES[one_hot.shape[2]])[one_hot.argmax(2)] * present
+    return {"num_atoms": present.sum(1), "charges": charges, "positions": x}

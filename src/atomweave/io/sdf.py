@@ -7,11 +7,10 @@ Bonds in published files are wrong often enough (MoleculeNet's QM9 among them) t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..molecule import Molecule
+from ..molecule import Molecule, formula
 from .frames import Progress, Refusal, atomic_number, checked, coordinates, shown
 from .lines import Lines, open_text
 from .sdvalues import parse_value
@@ -19,6 +18,9 @@ from .sdvalues import parse_value
 END_OF_RECORD = "$$$$"
 LONGEST_RECORD = 2_000_000
 """Lines; a file without any end of record is refused instead of filling the memory."""
+
+LONGEST_FORMULA = 60
+"""Characters; longer titles are not compared with the formula."""
 
 
 def read_sdf(path: Path, progress: Progress | None = None) -> Iterator[Molecule | Refusal]:
@@ -33,26 +35,17 @@ def read_sdf(path: Path, progress: Progress | None = None) -> Iterator[Molecule 
             except ValueError as error:
                 yield Refusal(str(path), frame, str(error))
             else:
-                yield _untitled(checked(path, frame, numbers, positions, properties))
+                yield checked(path, frame, numbers, positions, properties)
             frame += 1
         if frame == 0:
             yield Refusal(str(path), None, "the file holds no frames")
 
 
-def _untitled(frame: Molecule | Refusal) -> Molecule | Refusal:
-    # A molecule without a name is written under its formula, which says nothing that the atoms do not say.
-    if isinstance(frame, Molecule) and frame.properties.get("title") == frame.formula:
-        return replace(frame, properties={name: v for name, v in frame.properties.items() if name != "title"})
-    return frame
-
-
 def _record(lines: Lines) -> tuple[int, list[str]] | None:
     """Return the number of a record's first line and its lines; None when only blank lines are left."""
-    first, content = lines.number + 1, list[str]()
-    while (line := lines.take()) is not None and not line.startswith(END_OF_RECORD):
-        if len(content) < LONGEST_RECORD:
-            content.append(line)
-    if line is None and not any(entry.strip() for entry in content):
+    first = lines.number + 1
+    content, ended = lines.take_up_to(END_OF_RECORD, LONGEST_RECORD)
+    if not ended and not any(entry.strip() for entry in content):
         return None
     return first, content
 
@@ -61,7 +54,8 @@ def _parse(lines: list[str], first: int) -> tuple[list[int], list[list[float]], 
     if len(lines) < 4:
         raise ValueError(f"truncated: the record at line {first} has {len(lines)} lines, wanted a header of 4")
     counts = lines[3]
-    end = next((i for i, line in enumerate(lines) if i > 3 and line.split() == ["M", "END"]), None)
+    ends = (i for i, line in enumerate(lines) if line.startswith("M") and i > 3 and line.split() == ["M", "END"])
+    end = next(ends, None)
     if end is None:
         raise ValueError(f"truncated: the record at line {first} has no line 'M  END'")
     if "V3000" in counts:
@@ -72,7 +66,9 @@ def _parse(lines: list[str], first: int) -> tuple[list[int], list[list[float]], 
         raise ValueError("a drawing in 2D, wanted positions in space")
     properties = _data_items(lines[end + 1 :])
     title = lines[0].strip()
-    return numbers, positions, ({"title": title} if title else {}) | properties
+    # A molecule without a name is written under its formula, which says nothing that the atoms do not say.
+    named = title and (len(title) > LONGEST_FORMULA or title != formula(numbers))
+    return numbers, positions, ({"title": title} if named else {}) | properties
 
 
 def _atoms_v2000(lines: list[str], first: int) -> tuple[list[int], list[list[float]]]:
@@ -85,17 +81,31 @@ def _atoms_v2000(lines: list[str], first: int) -> tuple[list[int], list[list[flo
     numbers, positions = [], []
     for atom, line in enumerate(lines[1 : n_atoms + 1]):
         try:
-            try:  # the columns are fixed, and may touch each other
-                symbol, position = line[31:34].strip(), coordinates([line[:10], line[10:20], line[20:30]])
-                number = atomic_number(symbol)
-            except ValueError:  # some programs only separate them by blanks
-                fields = line.split()
-                position, number = coordinates(fields[:3]), atomic_number(fields[3] if len(fields) > 3 else "")
+            number, position = _atom_v2000(line)
         except ValueError as error:
             raise ValueError(f"line {first + 1 + atom}, atom {atom}: {error}") from None
         numbers.append(number)
         positions.append(position)
+    # Three columns hold no more than 999: programs that write on past them make "100" of 1000 atoms.
+    if n_atoms >= 100 and len(lines) - 1 > n_atoms and _is_atom(lines[n_atoms + 1]):
+        raise ValueError(f"line {first} announces {n_atoms} atoms, more follow: above 999 atoms only V3000 will do")
     return numbers, positions
+
+
+def _is_atom(line: str) -> bool:
+    try:
+        _atom_v2000(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _atom_v2000(line: str) -> tuple[int, list[float]]:
+    try:  # the columns are fixed, and may touch each other
+        return atomic_number(line[31:34].strip()), coordinates((line[:10], line[10:20], line[20:30]))
+    except ValueError:  # some programs only separate them by blanks
+        fields = line.split()
+        return atomic_number(fields[3] if len(fields) > 3 else ""), coordinates(fields[:3])
 
 
 def _atoms_v3000(lines: list[str], first: int) -> tuple[list[int], list[list[float]]]:

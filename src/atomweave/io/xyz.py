@@ -82,6 +82,10 @@ def _frame(lines: Lines) -> tuple[list[int], list[list[float]], str]:
     for atom in range(n_atoms):
         line = lines.peek()
         if line is None or not line.strip() or _count(line) is not None:
+            if atom == n_atoms - 1 and _is_atom(comment):
+                raise ValueError(
+                    f"line {first + 1}: got {shown(comment)} where a comment line was wanted, even if empty"
+                )
             raise ValueError(f"truncated: line {first} announces {n_atoms} atoms, {atom} follow")
         fields = line.split()
         try:
@@ -98,6 +102,16 @@ def _frame(lines: Lines) -> tuple[list[int], list[list[float]], str]:
 def _count(line: str) -> int | None:
     text = line.strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _is_atom(line: str) -> bool:
+    fields = line.split()
+    try:
+        atomic_number(fields[0] if fields else "")
+        coordinates(fields[1:4])
+    except ValueError:
+        return False
+    return True
 
 
 def _skip_blank(lines: Lines) -> bool:
