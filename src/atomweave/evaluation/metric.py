@@ -44,8 +44,9 @@ class Statistics:
 class Metric(Protocol):
     """One metric with its settings; a frozen dataclass in a file of its own."""
 
-    name: str
-    """Key of the metric; the names of its measures begin with it unless they are older."""
+    @property
+    def name(self) -> str:
+        """Key of the metric; the names of its measures begin with it unless they are older."""
 
     def measure(self, sample: Sample, reference: Reference) -> Result:
         """Return the figures of a sample; a metric that lacks what it needs in `reference` returns no measures."""
