@@ -7,6 +7,7 @@ from typing import Any, Protocol, cast
 
 TASKS = {
     "bonds": "chemistry.bonds_task",
+    "posebusters": "evaluation.posebusters_task",
     "xtb": "evaluation.relaxation_task",
 }
 
