@@ -7,6 +7,9 @@ from typing import Any, Protocol, cast
 
 TASKS = {
     "bonds": "chemistry.bonds_task",
+    "gspherenet": "chemistry.gspherenet_checker_task",
+    "lookup": "chemistry.lookup_task",
+    "openbabel": "chemistry.openbabel_task",
     "posebusters": "evaluation.posebusters_task",
     "xtb": "evaluation.relaxation_task",
 }
