@@ -39,6 +39,10 @@ FORMATS: dict[str, Format] = {
 """Every format by its name; "db" is understood for "asedb"."""
 
 
+FOLDER = "this is a folder"
+SPECIAL = "this is no regular file but a pipe or a device"
+
+
 def format_of(path: str | Path, format: str | None = None) -> str:
     """Return the name of a file's format.
 
@@ -98,7 +102,7 @@ def why_no_file(path: Path) -> str:
         return f"the file cannot be reached ({getattr(error, 'strerror', None) or error})"
     if stat.S_ISREG(mode):
         return ""
-    return "this is a folder" if stat.S_ISDIR(mode) else "this is no regular file but a pipe or a device"
+    return FOLDER if stat.S_ISDIR(mode) else SPECIAL
 
 
 def read(path: str | Path, format: str | None = None) -> list[Molecule]:
