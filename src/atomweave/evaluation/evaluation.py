@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ..errors import UsageError, did_you_mean
 from .measure import Measure
 from .tools import tool_versions
 
@@ -66,12 +65,14 @@ class Scored:
         samples: its samples.
         results: for each sample, metric name -> result.
         measures: figures of the set by name: of the one sample, or the mean over samples with their spread.
+        temperature: at which it was grown, if that is known.
     """
 
     name: str
     samples: tuple[Sample, ...]
     results: tuple[Mapping[str, Result], ...]
     measures: Mapping[str, Measure]
+    temperature: float | None = None
 
     @property
     def sample(self) -> Sample:
@@ -97,6 +98,17 @@ class Evaluation:
     made: Mapping[str, Any] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=tool_versions)
 
+    def __getitem__(self, name: str) -> Measure:
+        """Return a figure of the first set, e.g. `evaluation["valid"].value`.
+
+        Raises:
+            UsageError: if there is no figure of that name; the message lists those there are.
+        """
+        measures = self.sets[0].measures
+        if name not in measures:
+            raise UsageError(f"there is no figure {name!r}: {did_you_mean(name, measures)}")
+        return measures[name]
+
     def rows(self, suite: Suite) -> list[str]:
         """Return the names of the measures that a suite shows and at least one set has, in order."""
         known: dict[str, None] = dict.fromkeys(name for scored in self.sets for name in scored.measures)
@@ -109,8 +121,3 @@ class Evaluation:
     def measure(self, name: str) -> Measure:
         """Return any set's measure of that name, for its label, kind and unit."""
         return next(scored.measures[name] for scored in self.sets if name in scored.measures)
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON knows it: numpy scalars and arrays as numbers and lists."""
-    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value

@@ -150,3 +150,21 @@ EDM_TABLE = (
     _later("SymDiff", "as measured in Quetzal's notebooks", _QUETZAL,
            atom_stable=98.8, molecule_stable=87.6, lookup_valid=95.7, valid=92.8, valid_unique=91.4),
 )  # fmt: skip
+
+
+def merged(*tables: Sequence[PublishedRow]) -> tuple[PublishedRow, ...]:
+    """Return one row a system from several tables; where two give one figure, the first counts. QM9's rows are left out.
+
+    For tables that show many figures at once; each source keeps its own row in the suite that is named after it.
+    """
+    rows: dict[str, PublishedRow] = {}
+    for row in (row for table in tables for row in table if row.system != "QM9 itself"):
+        known = rows.get(row.system, PublishedRow(row.system, "", "", {}))
+        rows[row.system] = PublishedRow(
+            row.system,
+            "; ".join(dict.fromkeys(filter(None, (known.conditions, row.conditions)))),
+            "; ".join(dict.fromkeys(filter(None, (known.source, row.source)))),
+            {**row.values, **known.values},
+            {**row.spread, **known.spread},
+        )
+    return tuple(rows.values())
