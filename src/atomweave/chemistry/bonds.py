@@ -9,7 +9,7 @@ pass. `strict` is the verdict a chemist would give: one fragment, every atom neu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,15 @@ import numpy as np
 from ..errors import InputError, MissingDependencyError
 from ..isolation import CRASH, MEMORY, TIME_OUT, Failure, run_isolated
 from .atoms_frame import pack_atoms
+from .close_pairs import MOST_ATOMS_IN_PAIRS, ClosePairs, close_pairs
 from .identity import canonical_smiles
-from .radii import bonded_pairs
+from .radii import bonded_among, longest_bond
 
 if TYPE_CHECKING:
     from rdkit import Chem
 
     from ..molecule import Molecule
+    from .lookup import LookUp
 
 MAX_ITERATIONS = 20_000
 """Combinations of valences tried before a molecule counts as invalid; dense garbage would go on for minutes."""
@@ -60,6 +62,7 @@ class Perception:
         bonds: (n_bonds, 2) int64, bonded atoms, the first index smaller; none if invalid.
         orders: (n_bonds,) float64, bond orders 1, 1.5 (aromatic), 2 or 3.
         rings: number of atoms of each ring of the smallest set of smallest rings.
+        lookup: the verdict by the look-up table, where that was asked for as well.
     """
 
     reason: str = ""
@@ -70,6 +73,7 @@ class Perception:
     bonds: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     orders: np.ndarray = field(default_factory=lambda: np.zeros(0))
     rings: tuple[int, ...] = ()
+    lookup: LookUp | None = None
 
     @property
     def valid(self) -> bool:
@@ -110,6 +114,7 @@ def perceive_many(
     workers: int | None = None,
     timeout: float = 10.0,
     progress: Callable[[int, int], None] | None = None,
+    lookup: bool = False,
 ) -> list[Perception]:
     """Find bonds and bond orders of many molecules in worker processes that a hang or a crash cannot bring down.
 
@@ -118,6 +123,7 @@ def perceive_many(
         workers: number of processes; by default one for each CPU this process may use, fewer if there is little to do.
         timeout: seconds of wall-clock time for one molecule, after which it is invalid with reason `TIME_OUT`.
         progress: called with (done, total) now and then, from another thread.
+        lookup: give the verdict by the look-up table as well, in the same pass.
 
     Returns:
         One perception a molecule, in order. A molecule that kills its worker is invalid with reason `CRASH`, one that
@@ -127,17 +133,41 @@ def perceive_many(
 
     require_rdkit()
     requests = [pack_atoms(molecule.numbers, molecule.positions) for molecule in molecules]
-    answers = run_isolated("bonds", requests, workers=workers, timeout=timeout, progress=progress)
-    return [_failed(found) if isinstance(found, Failure) else unpack_perception(found) for found in answers]
+    options = {"lookup": lookup}
+    answers = run_isolated("bonds", requests, options=options, workers=workers, timeout=timeout, progress=progress)
+    found = [_failed(answer) if isinstance(answer, Failure) else unpack_perception(answer) for answer in answers]
+    return _with_look_ups(molecules, found, workers, timeout) if lookup else found
 
 
-def perceive_atoms(numbers: np.ndarray, positions: np.ndarray) -> Perception:
-    """Find bonds and bond orders of atoms that need no further check: (n_atoms,) atomic numbers, (n_atoms, 3) Å."""
+def _with_look_ups(
+    molecules: Sequence[Molecule], found: list[Perception], workers: int | None, timeout: float
+) -> list[Perception]:
+    """Give those their look-up verdict whose worker ended: what xyz2mol cannot bear the table may well."""
+    from .lookup import look_up_many
+
+    lost = [index for index, perception in enumerate(found) if perception.lookup is None]
+    verdicts = look_up_many([molecules[index] for index in lost], workers, timeout)
+    for index, verdict in zip(lost, verdicts, strict=True):
+        found[index] = replace(found[index], lookup=verdict)
+    return found
+
+
+def perceive_atoms(numbers: np.ndarray, positions: np.ndarray, close: ClosePairs | None = None) -> Perception:
+    """Find bonds and bond orders of atoms that need no further check.
+
+    Args:
+        numbers: (n_atoms,) atomic numbers.
+        positions: (n_atoms, 3) Å.
+        close: their close pairs, if known, reaching to `radii.longest_bond` at least.
+    """
     require_rdkit()
     from rdkit import Chem, rdBase
     from rdkit.Chem.rdDetermineBonds import DetermineBondOrders
 
-    pairs = bonded_pairs(numbers, positions)
+    try:
+        pairs = bonded_among(numbers, close_pairs(positions, longest_bond(numbers)) if close is None else close)
+    except InputError as error:
+        return Perception(VALENCE, str(error))
     if not len(pairs):
         return Perception(NO_BONDS)
     with rdBase.BlockLogs():  # the reason is returned, so RDKit need not print it
@@ -148,11 +178,9 @@ def perceive_atoms(numbers: np.ndarray, positions: np.ndarray) -> Perception:
             return _refusal(str(error))
         smiles = canonical_smiles(mol)
         strict = "." not in smiles and not len(mol.GetAtomsMatchingQuery(_charged_or_radical()))
-        keep = Chem.PropertyPickleOptions.AllProps | Chem.PropertyPickleOptions.CoordsAsDouble
-        binary = mol.ToBinary(keep)
-        orders = np.array([bond.GetBondTypeAsDouble() for bond in mol.GetBonds()])
-        rings = tuple(len(ring) for ring in Chem.GetSSSR(mol))
-        return Perception("", "", smiles, strict, binary, pairs, orders, rings)
+        # Nothing but what cannot be computed again: RDKit's own properties are three times the molecule.
+        binary = mol.ToBinary(Chem.PropertyPickleOptions.CoordsAsDouble)
+        return Perception("", "", smiles, strict, binary, pairs, _orders(mol, pairs), _ring_sizes(mol))
 
 
 def require_rdkit() -> None:
@@ -163,6 +191,26 @@ def require_rdkit() -> None:
         raise MissingDependencyError(
             "bonds need RDKit, which is not installed: pip install 'atomweave[eval]'."
         ) from None
+
+
+def _orders(mol: Chem.Mol, pairs: np.ndarray) -> np.ndarray:
+    from rdkit import Chem
+
+    if mol.GetNumAtoms() > MOST_ATOMS_IN_PAIRS:
+        return np.array([bond.GetBondTypeAsDouble() for bond in mol.GetBonds()])
+    # For a small molecule a matrix of all pairs is made faster than a Python loop runs over its bonds.
+    return Chem.GetAdjacencyMatrix(mol, useBO=True)[pairs[:, 0], pairs[:, 1]].astype(np.float64)
+
+
+def _ring_sizes(mol: Chem.Mol) -> tuple[int, ...]:
+    from rdkit import Chem
+
+    # Sanitisation left these rings; in cages it adds others as small, and only there they are sought again.
+    rings = mol.GetRingInfo().AtomRings()
+    if not rings:
+        return ()
+    n_independent = mol.GetNumBonds() - mol.GetNumAtoms() + len(Chem.GetMolFrags(mol))
+    return tuple(len(ring) for ring in (rings if len(rings) == n_independent else Chem.GetSSSR(mol)))
 
 
 def _skeleton(numbers: np.ndarray, positions: np.ndarray, pairs: np.ndarray) -> Chem.RWMol:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .close_pairs import ClosePairs, close_pairs
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -49,7 +51,7 @@ COVALENT_RADII = np.array(
 
 
 def bonded_pairs(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Return the bonded pairs of one molecule.
+    """Return the bonded pairs of one molecule, in time and memory that grow linearly with its atoms.
 
     Args:
         numbers: (n_atoms,) atomic numbers.
@@ -57,13 +59,27 @@ def bonded_pairs(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
     Returns:
         (n_bonds, 2) int64, first index smaller, in ascending order.
+
+    Raises:
+        InputError: if it is a large molecule whose atoms lie too densely, see `close_pairs`.
     """
+    return bonded_among(numbers, close_pairs(positions, longest_bond(numbers)))
+
+
+def longest_bond(numbers: np.ndarray) -> float:
+    """Return the distance (Å) beyond which no two of these atoms are bonded."""
+    return 2 * float((CONNECTIVITY_FACTOR * COVALENT_RADII[numbers]).max())
+
+
+def bonded_among(numbers: np.ndarray, close: ClosePairs) -> np.ndarray:
+    """Return the bonded pairs among close pairs, which must reach to `longest_bond`; as `bonded_pairs`."""
     reach = CONNECTIVITY_FACTOR * COVALENT_RADII[numbers]
-    steps = positions[:, None] - positions
-    distances = np.sqrt(np.einsum("abi,abi->ab", steps, steps))
-    first, second = np.nonzero(distances <= reach[:, None] + reach)
-    once = first < second
-    return np.stack([first[once], second[once]], 1)
+    bonded = (close.distances <= reach[close.first] + reach[close.second]).nonzero()[0]
+    first, second = close.first[bonded], close.second[bonded]
+    pairs = np.empty((len(bonded), 2), np.int64)
+    order = np.argsort(first * len(numbers) + second)
+    pairs[:, 0], pairs[:, 1] = first[order], second[order]
+    return pairs
 
 
 def adjacency(numbers: Tensor, positions: Tensor) -> Tensor:

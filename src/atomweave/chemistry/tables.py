@@ -1,8 +1,11 @@
-"""Bond lengths and valences of the look-up metric: EDM's tables, in pm, for the five elements of QM9.
+"""Bond lengths and valences of the two metrics that read bonds from a table, for the five elements of QM9.
 
-Source: E. Hoogeboom, V. G. Satorras, C. Vignac, M. Welling, Equivariant Diffusion for Molecule Generation in 3D, ICML
-2022 (its `bond_analyze`), which took the lengths from general chemistry tables. A pair is bonded if its distance is
-strictly below the length plus a margin; a higher order needs every lower one as well.
+`LENGTHS`, `MARGINS` (pm): E. Hoogeboom, V. G. Satorras, C. Vignac, M. Welling, Equivariant Diffusion for Molecule
+Generation in 3D, ICML 2022 (its `bond_analyze`), which took the lengths from general chemistry tables. A pair is bonded
+if its distance is strictly below the length plus a margin; a higher order needs every lower one as well.
+
+`LONGEST` (Å): Y. Luo, S. Ji, An Autoregressive Flow Model for 3D Molecular Geometry Generation from Scratch, ICLR 2022
+(G-SphereNet), as its evaluation has them. A pair is bonded at this distance or less, whatever the order.
 """
 
 LENGTHS = (
@@ -20,3 +23,9 @@ MARGINS = (10, 5, 3)
 
 VALENCES = {"H": 1, "C": 4, "N": 3, "O": 2, "F": 1}
 """An atom is stable if its bond orders sum to exactly this."""
+
+LONGEST = {
+    "HC": 1.1284, "HN": 1.0478, "HO": 1.0187, "CC": 1.7721, "CN": 1.7876, "CO": 1.5731, "CF": 1.3620,
+    "NN": 1.4208, "NO": 1.7692,
+}  # fmt: skip
+"""Longest bond (Å) by pair of elements; any other pair is never bonded."""

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .intervals import clustered_wilson
-from .measure import Measure, ReferenceValues, share
-from .stability import covers, stability
+from .lookup import stable_shares
+from .measure import Measure, ReferenceValues
+from .shares import validity_shares
+from .stability import covers
 from .tools import tool_versions
 from .validity import Verdict, assess
 
@@ -107,35 +106,17 @@ def summarise(verdicts: Sequence[Verdict], reference: ReferenceValues = QM9, ref
         reference: the reference data's own values, printed beside; empty to leave the column out.
         reference_name: its heading.
     """
-    n = len(verdicts)
-    smiles = [verdict.smiles for verdict in verdicts if verdict.valid]
-    distinct = len(set(smiles))
-    measures = (
-        Measure("attempted", "attempted", float(n), n, n, "", kind="count"),
-        share("finished", "finished", sum(verdict.finished for verdict in verdicts), n, "attempts"),
-        share("valid", "xyz2mol-valid", len(smiles), n, "attempts"),
-        share("strict", "connected and neutral", sum(verdict.strict for verdict in verdicts), n, "attempts"),
-        share("unique", "unique", distinct, len(smiles), "valid", interval=False),
-        share("valid_unique", "valid × unique", distinct, n, "attempts", interval=False),
-        *_stable_shares(verdicts),
-    )
+    stable = stable_shares(verdicts) if _covered(verdicts) else ()
     reasons = Counter(verdict.reason for verdict in verdicts if verdict.reason)
-    return Headline(measures, dict(reasons.most_common()), reference, reference_name if reference else "")
-
-
-def _stable_shares(verdicts: Sequence[Verdict]) -> tuple[Measure, ...]:
-    """Return look-up stability, or nothing where the table lacks an element; what is not finished is not stable."""
-    grown = [verdict for verdict in verdicts if verdict.molecule is not None]
-    molecules = [verdict.molecule for verdict in grown if verdict.molecule is not None]
-    if not molecules or not covers(molecules):
-        return ()
-    found = stability(molecules)
-    finished = np.array([verdict.finished for verdict in grown])
-    n_stable = np.where(finished, found.n_stable, 0)
-    count, total = int(n_stable.sum()), int(found.n_atoms.sum())
-    interval = clustered_wilson(n_stable, found.n_atoms)
-    whole = int((found.molecule_stable & finished).sum())
-    return (
-        Measure("atom_stable", "atoms stable (look-up)", count / total, count, total, "atoms", interval),
-        share("molecule_stable", "molecules stable (look-up)", whole, len(verdicts), "attempts"),
+    return Headline(
+        (*validity_shares(verdicts), *stable),
+        dict(reasons.most_common()),
+        reference,
+        reference_name if reference else "",
     )
+
+
+def _covered(verdicts: Sequence[Verdict]) -> bool:
+    """Return whether there are molecules and the table has every element of theirs; else stability says nothing."""
+    molecules = [verdict.molecule for verdict in verdicts if verdict.molecule is not None]
+    return bool(molecules) and covers(molecules)
