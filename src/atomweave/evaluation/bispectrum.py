@@ -67,9 +67,8 @@ def _harmonics(directions: np.ndarray) -> np.ndarray:
     import torch
     from e3nn import o3
 
-    harmonics = o3.spherical_harmonics(
-        list(range(LMAX + 1)), torch.from_numpy(directions), normalize=True, normalization="component"
-    )
+    vectors = torch.from_numpy(np.array(directions, np.float64, order="C"))
+    harmonics = o3.spherical_harmonics(list(range(LMAX + 1)), vectors, normalize=True, normalization="component")
     return harmonics.numpy() / (4 * math.pi)
 
 

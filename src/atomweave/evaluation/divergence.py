@@ -11,6 +11,7 @@ variance of independent draws, says how many independent draws they are worth.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,7 +64,7 @@ def jensen_shannon(first: Mapping[str, float], second: Mapping[str, float]) -> f
     """Return the Jensen-Shannon divergence in nats of two sets of labelled counts; NaN if one of them is empty."""
     labels = sorted(first.keys() | second.keys())
     p, q = (np.array([counts.get(label, 0) for label in labels], np.float64) for counts in (first, second))
-    return float(_jensen_shannon(p, q[None])[0])
+    return _jensen_shannon(p, q)
 
 
 def design_effect(tally: Tally) -> float:
@@ -100,7 +101,7 @@ def chance(counts: Mapping[str, int], n_first: int, n_second: int, effect: float
     weights = np.array(list(counts.values()), np.float64)
     sizes = (max(1, round(n / effect)) for n in (n_first, n_second))
     first, second = (rng.multinomial(size, weights / weights.sum(), FLOOR_DRAWS).astype(np.float64) for size in sizes)
-    return float(np.mean([_jensen_shannon(p, q[None])[0] for p, q in zip(first, second, strict=True)]))
+    return float(np.mean([_jensen_shannon(p, q) for p, q in zip(first, second, strict=True)]))
 
 
 def divergence(
@@ -167,11 +168,11 @@ def _effect_name(key: str) -> str:
     return f"jsd/design_effect/{key}"
 
 
-def _jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Return the divergence of (n_labels,) counts from each row of (n_rows, n_labels); NaN where one is empty."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = p / p.sum()
-        q = q / q.sum(1, keepdims=True)
-        middle = (p + q) / 2
-        terms = [np.where(one > 0, one * np.log(one / middle), 0 * one) for one in (p, q)]
-    return (terms[0] + terms[1]).sum(1) / 2
+def _jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
+    """Return the divergence of two sets of counts of the same labels, both (n_labels,); NaN if one has none."""
+    if not p.any() or not q.any():
+        return math.nan
+    p, q = p / p.sum(), q / q.sum()
+    middle = (p + q) / 2
+    terms = [float(one[one > 0] @ np.log(one[one > 0] / middle[one > 0])) for one in (p, q)]
+    return sum(terms) / 2

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def environments(graphs: Graphs) -> Tally:
     """Return the environment of every atom, "C: C2,H2": its symbol, its bonded neighbours by symbol with their counts.
 
-    Bond orders play no part. An atom without bonds is "He:".
+    Bond orders play no part. An atom without bonds is "Ne:".
     """
     present = np.array(sorted(np.unique(graphs.numbers).tolist(), key=lambda number: SYMBOLS[number]), np.int64)
     element = np.zeros(len(SYMBOLS), np.int64)

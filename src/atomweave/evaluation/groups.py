@@ -47,14 +47,15 @@ GROUPS = {
     "imidate": "[CX3](=[NX2])[OX2]",
     "oxime": "[CX3]=[NX2][OX2]",
     "nitrile": "[CX2]#[NX1]",
-    "alkene": "[CX2,CX3]=[CX2,CX3]",
+    "alkene": "[CX2,CX3;!$(C=[!#6])]=[CX2,CX3;!$(C=[!#6])]",
     "alkyne": "[CX2]#[CX2]",
+    "cumulene": "*=[CX2]=*",
     "cyclopropane": "[#6r3]1[#6r3][#6r3]1",
     "aromatic_ring": "a",
     "heteroaromatic_ring": "[a;!#6]",
     "fluoride": "[#6]F",
     "hydroxylamine": "[NX3][OX2]",
-    "hydrazine": "[NX3][NX3]",
+    "hydrazine": "[NX3][NX2,NX3]",
     "azo": "[NX2]=[NX2]",
     "peroxide": "[OX2][OX2]",
     "charges": "[!+0]",
@@ -65,8 +66,9 @@ LABELS = {
     "acetal": "acetal or hemiacetal",
     "carbonic_derivative": "carbonate, carbamate or urea",
     "charges": "formal charges (zwitterion)",
+    "cumulene": "cumulated double bonds (allene, ketene, ...)",
     "hydroxylamine": "hydroxylamine (N–O)",
-    "hydrazine": "hydrazine (N–N)",
+    "hydrazine": "hydrazine or hydrazone (N–N)",
     "peroxide": "peroxide (O–O)",
     "azo": "azo (N=N)",
     "imidate": "imidate (imidic ester or acid)",
@@ -74,7 +76,7 @@ LABELS = {
 """What tables show where the name with blanks does not say it."""
 
 BEYOND_CHANCE = 3.5
-"""Standard errors: 31 groups pass it by chance in 1.4 % of the tables."""
+"""Standard errors: 32 groups pass it by chance in 1.5 % of the tables."""
 
 
 @dataclass(frozen=True)
