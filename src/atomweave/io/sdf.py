@@ -29,9 +29,9 @@ def read_sdf(path: Path, progress: Progress | None = None) -> Iterator[Molecule 
         lines = Lines(file, progress)
         frame = 0
         while (record := _record(lines)) is not None:
-            first, content = record
+            first, content, ended = record
             try:
-                numbers, positions, properties = _parse(content, first)
+                numbers, positions, properties = _parse(content, first, ended)
             except ValueError as error:
                 yield Refusal(str(path), frame, str(error))
             else:
@@ -41,16 +41,16 @@ def read_sdf(path: Path, progress: Progress | None = None) -> Iterator[Molecule 
             yield Refusal(str(path), None, "the file holds no frames")
 
 
-def _record(lines: Lines) -> tuple[int, list[str]] | None:
-    """Return the number of a record's first line and its lines; None when only blank lines are left."""
+def _record(lines: Lines) -> tuple[int, list[str], bool] | None:
+    """Return the number of a record's first line, its lines, and whether `$$$$` ended them; None at the end."""
     first = lines.number + 1
     content, ended = lines.take_up_to(END_OF_RECORD, LONGEST_RECORD)
     if not ended and not any(entry.strip() for entry in content):
         return None
-    return first, content
+    return first, content, ended
 
 
-def _parse(lines: list[str], first: int) -> tuple[list[int], list[list[float]], dict[str, Any]]:
+def _parse(lines: list[str], first: int, ended: bool) -> tuple[list[int], list[list[float]], dict[str, Any]]:
     if len(lines) < 4:
         raise ValueError(f"truncated: the record at line {first} has {len(lines)} lines, wanted a header of 4")
     counts = lines[3]
@@ -64,6 +64,9 @@ def _parse(lines: list[str], first: int) -> tuple[list[int], list[list[float]], 
         numbers, positions = _atoms_v2000(lines[3:end], first + 3)
     if lines[1][20:22] == "2D" and len(numbers) > 1 and not any(z for _, _, z in positions):
         raise ValueError("a drawing in 2D, wanted positions in space")
+    if not ended and any(line.strip() for line in lines[end + 1 :]):
+        # A MOL file has no data and needs no end; where there are data, the one that matters may be lost.
+        raise ValueError(f"truncated: the record at line {first} has data but no end {END_OF_RECORD}")
     properties = _data_items(lines[end + 1 :])
     title = lines[0].strip()
     # A molecule without a name is written under its formula, which says nothing that the atoms do not say.
