@@ -48,3 +48,16 @@ class Histogram:
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Return n values drawn with replacement; (n,)."""
         return rng.choice(self.values, n, p=self.counts / self.counts.sum())
+
+
+def aligned(first: Histogram, second: Histogram) -> tuple[np.ndarray, np.ndarray]:
+    """Return the counts of two histograms of equal width, both over all bins from lowest to highest; (n_bins,) each."""
+    low = min(first.bins[0], second.bins[0])
+    n_bins = int(max(first.bins[-1], second.bins[-1]) - low) + 1
+    return _dense(first, low, n_bins), _dense(second, low, n_bins)
+
+
+def _dense(histogram: Histogram, low: int, n_bins: int) -> np.ndarray:
+    counts = np.zeros(n_bins, np.int64)
+    counts[histogram.bins - low] = histogram.counts
+    return counts

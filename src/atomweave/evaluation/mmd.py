@@ -15,12 +15,11 @@ double sum is a product of Fourier transforms: its cost does not depend on the n
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
-from .histogram import Histogram
+from .histogram import Histogram, aligned
 
 GAMMAS = np.logspace(-3, 3, 30)
 """Thesis: inverse squared widths; in Å^-2 for bond lengths."""
@@ -66,22 +65,12 @@ def thesis_mmd(
 
 
 def gspherenet_mmd(x: Histogram, y: Histogram) -> float:
-    """Return G-SphereNet's biased squared MMD between two samples of one dimension on the same grid, all against all."""
-    low, n_bins = _span(x, y)
-    weights = _dense(x, low, n_bins) / len(x) - _dense(y, low, n_bins) / len(y)
-    kernel = _gspherenet_kernel(_bandwidth(x, y))
-    return float(max(on_grid(weights[None], kernel(_squares(n_bins, x.width)))[0], 0.0))
-
-
-def gspherenet_mmd_floor(histogram: Histogram, n: int) -> float:
-    """Return what `gspherenet_mmd` gives on average between n independent draws of a distribution and that distribution.
-
-    It is (K(0) - mean K) / n: the n pairs of a point with itself count fully where independent pairs give the mean.
-    """
-    low, n_bins = _span(histogram, histogram)
-    weights = _dense(histogram, low, n_bins) / len(histogram)
-    kernel = _gspherenet_kernel(_bandwidth(histogram, histogram))
-    return float(kernel(np.zeros(1))[0] - on_grid(weights[None], kernel(_squares(n_bins, histogram.width)))[0]) / n
+    """Return G-SphereNet's biased squared MMD between two samples on the same grid, all values against all."""
+    of_x, of_y = aligned(x, y)
+    weights = of_x / len(x) - of_y / len(y)
+    widths = _bandwidth(x, y) / 4 * 2.0 ** np.arange(5)
+    kernel = sum((np.exp(-_squares(len(of_x), x.width) / width) for width in widths), np.zeros(len(of_x)))
+    return float(max(on_grid(weights[None], kernel)[0], 0.0))
 
 
 def on_grid(weights: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -159,11 +148,6 @@ def _thesis_loss(squares: np.ndarray) -> np.ndarray:
     return loss
 
 
-def _gspherenet_kernel(bandwidth: float) -> Callable[[np.ndarray], np.ndarray]:
-    widths = bandwidth / 4 * 2.0 ** np.arange(5)
-    return lambda squares: sum((np.exp(-squares / width) for width in widths), np.zeros_like(squares))
-
-
 def _bandwidth(x: Histogram, y: Histogram) -> float:
     """Return the mean squared difference of two different points of the pooled sample."""
     values = np.concatenate([x.values, y.values])
@@ -184,14 +168,3 @@ def _shared_out(values: np.ndarray, n_bins: int) -> np.ndarray:
 
 def _squares(n_bins: int, width: float) -> np.ndarray:
     return (np.arange(n_bins) * width) ** 2
-
-
-def _span(x: Histogram, y: Histogram) -> tuple[int, int]:
-    low = int(min(x.bins[0], y.bins[0]))
-    return low, int(max(x.bins[-1], y.bins[-1])) - low + 1
-
-
-def _dense(histogram: Histogram, low: int, n_bins: int) -> np.ndarray:
-    dense = np.zeros(n_bins)
-    dense[histogram.bins - low] = histogram.counts
-    return dense
