@@ -13,7 +13,7 @@ from ..chemistry.radii import bonded_pairs
 from .xtb import Relaxation, relax, require_tblite
 
 
-def prepare(options: dict[str, Any]) -> None:
+def prepare(options: dict[str, Any]) -> None:  # noqa: ARG001 - what every task offers
     """Import RDKit and tblite."""
     require_rdkit()
     require_tblite()

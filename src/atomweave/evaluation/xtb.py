@@ -52,9 +52,7 @@ class Relaxation:
         return self.energy_start - self.energy_end
 
 
-def relax(
-    numbers: np.ndarray, positions: np.ndarray, threshold: float = 0.01, max_energies: int = 300
-) -> Relaxation:
+def relax(numbers: np.ndarray, positions: np.ndarray, threshold: float = 0.01, max_energies: int = 300) -> Relaxation:
     """Follow GFN2-xTB's forces to the nearest minimum, in this process and without a time limit.
 
     Args:
