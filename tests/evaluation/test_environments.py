@@ -123,7 +123,7 @@ def test_the_metric_takes_as_many_molecules_from_either_side(mixed):
     assert some.value == values[0]
     assert some.total == sum(found.counts(parts[0]).values())
     assert some.spread.mean == pytest.approx(np.mean(values))
-    assert "random 20" in some.note
+    assert "20 random molecules" in some.note
 
 
 def test_other_molecules_diverge_more_than_chance(mixed):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
-from atomweave.evaluation.groups import GROUPS, Groups, held_groups, label, z_two_shares
+from atomweave.evaluation.groups import BEYOND_CHANCE, GROUPS, Groups, held_groups, label, z_two_shares
 from atomweave.evaluation.intervals import wilson
 from atomweave.evaluation.reference import Reference
 from reference import worked_molecules as worked
@@ -91,15 +91,25 @@ def test_a_zwitterion_is_charged():
 
 
 def test_the_two_proportion_test():
-    # 30 of 100 against 20 of 100: pooled 0.25, error sqrt(0.1875 / 50) = 0.0612372, difference 0.1
-    assert z_two_shares(30, 100, 20, 100) == pytest.approx(1.6329932)
-    assert z_two_shares(20, 100, 30, 100) == pytest.approx(-1.6329932)
-    for nothing in ((0, 0, 5, 10), (5, 10, 0, 0), (0, 10, 0, 10), (10, 10, 20, 20)):
-        assert math.isnan(z_two_shares(*nothing))
-    rng = np.random.default_rng(0)
-    counts = rng.binomial(2000, 0.1, (20_000, 2))
-    z = [z_two_shares(int(a), 2000, int(b), 2000) for a, b in counts]
-    assert np.std(z) == pytest.approx(1, abs=0.02)
+    assert z_two_shares(6, 12, 10, 20) == pytest.approx(0)
+    first, second = np.arcsin(np.sqrt([9.375 / 12.75, 6.375 / 24.75]))
+    assert z_two_shares(9, 12, 6, 24) == pytest.approx(2 * (first - second) / np.sqrt(1 / 12 + 1 / 24))
+    assert z_two_shares(6, 24, 9, 12) == pytest.approx(-z_two_shares(9, 12, 6, 24))
+    # where counts are large it is the test with the pooled share
+    pooled = (3000 + 4200) / 25_000
+    classical = (0.3 - 0.28) / np.sqrt(pooled * (1 - pooled) * (1 / 10_000 + 1 / 15_000))
+    assert z_two_shares(3000, 10_000, 4200, 15_000) == pytest.approx(classical, rel=2e-3)
+    assert z_two_shares(1, 1000, 0, 130_000) == pytest.approx(2, abs=0.3)  # as the docstring says
+    assert math.isnan(z_two_shares(0, 0, 5, 10))
+    assert math.isnan(z_two_shares(5, 10, 0, 0))
+
+
+@pytest.mark.parametrize("share", [0.0005, 0.01, 0.1, 0.5])
+def test_chance_alone_passes_the_limit_as_seldom_as_the_normal_law_says(share):
+    counts = np.random.default_rng(0).binomial([2000, 100_000], share, (40_000, 2))
+    z = np.abs([z_two_shares(int(a), 2000, int(b), 100_000) for a, b in counts])
+    assert 0.2 * 0.05 < np.mean(z > 1.96) < 1.6 * 0.05  # counts of 0, 1, 2, ... cannot meet 5 % exactly
+    assert np.mean(z > BEYOND_CHANCE) < 0.0015  # 0.0005 by the normal law
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +129,9 @@ def test_the_metric_by_hand(reference):
     assert (aromatic.count, aromatic.total, aromatic.of) == (30, 32, "valid")
     assert aromatic.interval == wilson(30, 32)
     z = z_two_shares(30, 32, 20, 80)
-    assert aromatic.note == f"more often than in data, beyond chance (z = {z:+.1f})"
+    assert aromatic.note == f"more often than in data, beyond chance ({z:+.1f} standard errors)"
     assert found["alcohol"].count == 2
-    assert found["alcohol"].note == ""  # 2 of 32 against 0 of 80: z = 2.3, chance
+    assert found["alcohol"].note == ""  # 2 of 32 against 0 of 80: 2.4 errors, chance
     assert found["ketone"].value == 0
     assert result.columns["groups"] == ["aromatic ring"] * 30 + [None] * 5 + ["alcohol"] * 2
 
@@ -129,7 +139,7 @@ def test_the_metric_by_hand(reference):
 def test_too_few_is_said_too(reference):
     found = Groups().measure(judged([worked.methane()] * 60), reference).measures
     note = next(measure.note for measure in found if measure.name == "groups/aromatic_ring")
-    assert note.startswith("less often than in data, beyond chance (z = -")
+    assert note.startswith("less often than in data, beyond chance (-")
 
 
 def test_empty_samples_and_references(reference):

@@ -106,7 +106,7 @@ class Bispectra:
             better="low",
             floor=floor,
             spread=_spread(values[1:], parts),
-            note="" if self.molecules is None else f"of a random {self.molecules:,} valid molecules",
+            note=f"of a random {len(parts[0]):,} of the valid molecules" if len(parts[0]) < tally.n_molecules else "",
         )
         return measure, values
 

@@ -84,7 +84,7 @@ class Environments:
         """Return `jsd/environments` and `jsd/environments_all`."""
         found = environments(sample.graphs)
         parts = random_parts(found.n_molecules, self.molecules, np.random.default_rng(self.seed))
-        note = f"a random {self.molecules:,} molecules of the sample and of the reference, as in the thesis"
+        note = f"at most {self.molecules:,} random molecules from either side, as in the thesis"
         some = divergence(
             found, reference, "environments_some", "environments", "local environments", "atoms", parts, note
         )

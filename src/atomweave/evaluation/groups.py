@@ -130,15 +130,17 @@ def held_groups(binaries: Sequence[bytes]) -> np.ndarray:
 
 
 def z_two_shares(count: int, n: int, other_count: int, other_n: int) -> float:
-    """Return by how many standard errors two shares differ, positive if the first is larger; NaN if it has no meaning.
+    """Return by how many standard errors two shares differ, positive if the first is larger; NaN if one is of nothing.
 
-    The two-proportion z test with the pooled share.
+    The two-proportion test on the arcsine scale, where the error does not depend on the share: with
+    a(k, n) = asin sqrt((k + 3/8) / (n + 3/4)) (F. J. Anscombe, Biometrika 35, 246, 1948),
+    z = 2 (a_1 - a_2) / sqrt(1 / n_1 + 1 / n_2). With the pooled share's error instead, one peroxide in 1,000 molecules
+    would stand eleven errors above 130,000 molecules that have none, where it is two.
     """
     if not n or not other_n:
         return math.nan
-    pooled = (count + other_count) / (n + other_n)
-    error = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / other_n))
-    return (count / n - other_count / other_n) / error if error else math.nan
+    first, second = (math.asin(math.sqrt((k + 0.375) / (m + 0.75))) for k, m in ((count, n), (other_count, other_n)))
+    return 2 * (first - second) / math.sqrt(1 / n + 1 / other_n)
 
 
 def label(name: str) -> str:
@@ -149,7 +151,8 @@ def label(name: str) -> str:
 def _note(z: float, reference: str) -> str:
     if not abs(z) > BEYOND_CHANCE:
         return ""
-    return f"{'more' if z > 0 else 'less'} often than in {reference or 'the reference'}, beyond chance (z = {z:+.1f})"
+    often = "more often" if z > 0 else "less often"
+    return f"{often} than in {reference or 'the reference'}, beyond chance ({z:+.1f} standard errors)"
 
 
 @cache
