@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from atomweave.molecule import Molecule
@@ -71,3 +73,30 @@ def bicyclopentane() -> Molecule:
 
 def glycine_zwitterion() -> Molecule:
     return embedded("[NH3+]CC(=O)[O-]")
+
+
+def linear(symbols: Sequence[str], *gaps: float) -> Molecule:
+    """Atoms in a row, the gaps between neighbours in Å."""
+    return Molecule(list(symbols), [[0, 0, z] for z in np.cumsum([0, *gaps])])
+
+
+def ammonia() -> Molecule:
+    hydrogens = [[0.94, 0, -0.38], [-0.47, 0.814, -0.38], [-0.47, -0.814, -0.38]]
+    return Molecule([*"NHHH"], [[0, 0, 0], *hydrogens])
+
+
+def formaldehyde() -> Molecule:
+    return Molecule([*"COHH"], [[0, 0, 0], [0, 0, 1.21], [0, 0.94, -0.59], [0, -0.94, -0.59]])
+
+
+def ammonium(nitrogen_last: bool = False) -> Molecule:
+    hydrogens = 1.02 * TETRAHEDRON
+    if nitrogen_last:
+        return Molecule([*"HHHHN"], np.vstack([hydrogens, [[0, 0, 0]]]))
+    return Molecule([*"NHHHH"], np.vstack([[[0, 0, 0]], hydrogens]))
+
+
+def five_hydrogens_on_carbon() -> Molecule:
+    angles = np.arange(3) * 2 * np.pi / 3
+    ring = np.stack([np.cos(angles), np.sin(angles), np.zeros(3)], 1)
+    return Molecule(["C", *"HHHHH"], np.vstack([[[0, 0, 0]], 1.09 * ring, [[0, 0, 1.09], [0, 0, -1.09]]]))

@@ -129,4 +129,4 @@ def _lacking(verdicts: Sequence[validity.Verdict]) -> str:
     n = sum(
         verdict.molecule is not None and not KNOWN.issuperset(verdict.molecule.numbers.tolist()) for verdict in verdicts
     )
-    return f"the table has H, C, N, O, F only: {n:,} attempts hold other elements and fail" if n else ""
+    return f"the table has H, C, N, O, F only; attempts with other elements fail ({n:,})" if n else ""
