@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..species import NUMBERS, SYMBOLS
+from .bond_lengths import bond_lengths
 from .divergence import Tally, described, divergence, joined
 from .intervals import Z_95
 from .measure import Measure, number
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
     from .graphs import Graphs
     from .reference import Reference
     from .sample import Sample
-
-
-_BY_RANK = sorted(SYMBOLS)
-_RANKS = np.array([_BY_RANK.index(symbol) for symbol in SYMBOLS])
 
 
 @dataclass(frozen=True)
@@ -82,15 +79,8 @@ def heavy_atoms(graphs: Graphs) -> Tally:
 
 def bonds(graphs: Graphs) -> Tally:
     """Return the kind of every bond, "C-N-1.5": its elements in alphabetical order, its bond order."""
-    kinds = _RANKS[graphs.numbers[graphs.bonds]]
-    kinds.sort(axis=1)
-    codes = (kinds[:, 0] * len(SYMBOLS) + kinds[:, 1]) * 8 + np.rint(2 * graphs.orders).astype(np.int64)
-    distinct, found = np.unique(codes, return_inverse=True)
-    labels = []
-    for code in distinct.tolist():
-        first, second = divmod(code // 8, len(SYMBOLS))
-        labels.append(f"{_BY_RANK[first]}-{_BY_RANK[second]}-{code % 8 / 2:g}")
-    return Tally(tuple(labels), found, graphs.molecule_of_atom[graphs.bonds[:, 0]], len(graphs))
+    found = bond_lengths(graphs)
+    return Tally(found.kinds, found.kind, found.molecule, len(graphs))
 
 
 def element_counts(graphs: Graphs) -> dict[str, np.ndarray]:
