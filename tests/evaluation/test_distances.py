@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from scipy.stats import wasserstein_distance
 
-from atomweave.evaluation.distances import circular_wasserstein, wasserstein
+from atomweave.evaluation.distances import circular_wasserstein, n_draws, wasserstein
 from atomweave.evaluation.histogram import Histogram
 
 samples = st.lists(st.integers(-359, 360), min_size=1, max_size=12)
@@ -43,6 +43,16 @@ def test_on_the_line_worked_by_hand():
     assert wasserstein(x, y) == pytest.approx(0.1)
     assert wasserstein(y, x) == pytest.approx(0.1)
     assert wasserstein(x, x) == 0
+
+
+def test_the_distance_of_draws_tells_how_many_they_were():
+    rng = np.random.default_rng(0)
+    whole = Histogram.of(np.concatenate([rng.normal(1.4, 0.01, 30_000), rng.normal(1.5, 0.03, 70_000)]), 1e-4)
+    for n in (50, 1_000):
+        distance = np.mean([wasserstein(Histogram.of(whole.draw(n, rng), 1e-4), whole) for _ in range(200)])
+        assert n_draws(whole, float(distance)) == pytest.approx(n, rel=0.2)  # twice the error of the mean distance
+    assert n_draws(whole, 1e9) == 1
+    assert n_draws(whole, 0.0) == len(whole)
 
 
 @given(samples, samples)

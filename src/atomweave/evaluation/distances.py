@@ -27,6 +27,22 @@ def wasserstein(x: Histogram, y: Histogram) -> float:
     return float(np.abs(np.cumsum(of_x) / len(x) - np.cumsum(of_y) / len(y)).sum() * x.width)
 
 
+def n_draws(histogram: Histogram, distance: float) -> int:
+    """Return how many independent draws of a distribution are on average so far from it on the line, at least one.
+
+    The distribution function of n draws scatters normally about F with variance F (1 - F) / n, so that the mean
+    distance is integral sqrt(2 F (1 - F) / (pi n)) dx.
+
+    Args:
+        histogram: of the distribution.
+        distance: Wasserstein-1, in the unit of the values.
+    """
+    below = np.cumsum(histogram.counts)[:-1] / len(histogram)
+    steps = np.diff(histogram.bins) * histogram.width
+    of_one_draw = float(np.sqrt(2 * below * (1 - below) / np.pi) @ steps)
+    return max(1, round((of_one_draw / distance) ** 2)) if distance > 0 else len(histogram)
+
+
 def circular_wasserstein(x: Histogram, y: Histogram, period: float = 360.0) -> float:
     """Return the distance on a circle; histograms of equal width, a whole number of bins in the period.
 
