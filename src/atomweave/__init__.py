@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .data.store import MoleculeStore
     from .errors import AtomweaveError
+    from .evaluation.evaluate import evaluate
+    from .evaluation.evaluation import Evaluation
     from .growth.grower import Grown, grow
     from .io import read, write
     from .models.base import Temperatures
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AtomweaveError": ("errors", "AtomweaveError"),
+    "Evaluation": ("evaluation.evaluation", "Evaluation"),
     "Grown": ("growth.grower", "Grown"),
     "Molecule": ("molecule", "Molecule"),
     "MoleculeStore": ("data.store", "MoleculeStore"),
     "Species": ("species", "Species"),
     "Temperatures": ("models.base", "Temperatures"),
+    "evaluate": ("evaluation.evaluate", "evaluate"),
     "grow": ("growth.grower", "grow"),
     "load": ("models.weights", "load_model"),
     "read": ("io", "read"),
@@ -39,11 +43,13 @@ _HOMES = {
 
 __all__ = [
     "AtomweaveError",
+    "Evaluation",
     "Grown",
     "Molecule",
     "MoleculeStore",
     "Species",
     "Temperatures",
+    "evaluate",
     "grow",
     "load",
     "read",

@@ -153,7 +153,9 @@ EDM_TABLE = (
 
 
 def merged(*tables: Sequence[PublishedRow]) -> tuple[PublishedRow, ...]:
-    """Return one row a system from several tables; where two give one figure, the first counts. QM9's rows are left out.
+    """Return one row a system from several tables; where two give one figure, the first counts.
+
+    QM9's own rows are left out, for the reference says the same.
 
     For tables that show many figures at once; each source keeps its own row in the suite that is named after it.
     """
