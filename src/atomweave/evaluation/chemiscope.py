@@ -50,7 +50,7 @@ def write_chemiscope(path: str | Path, evaluation: Evaluation) -> None:
     content = {
         "meta": {"name": names, "description": f"{len(structures)} molecules judged by Atomweave"},
         "structures": structures,
-        "properties": {name: _property(values) for name, values in properties.items()},
+        "properties": {printable(name): _property(values) for name, values in properties.items()},
         "settings": {"map": {"x": {"property": "attempt"}, "y": {"property": "n_atoms"}, "symbol": "verdict"}},
     }
     text = json.dumps(content, separators=(",", ":")).encode()

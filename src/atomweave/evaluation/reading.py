@@ -86,8 +86,10 @@ def _read_folder(folder: Path, format: str | None, n: int | None) -> Attempts:
         digest.update(f"{printable(path.name)}\0{_hash(path)}\n".encode())
     if listing.skipped:
         names = ", ".join(listing.skipped[:3]) + (" ..." if len(listing.skipped) > 3 else "")
-        count = f"{len(listing.skipped)} entries of the folder"
-        attempts.notes.append(f"{count} are no {listing.format} files and were left out: {names}")
+        count = len(listing.skipped)
+        attempts.notes.append(
+            f"left out of the folder, since they are no {listing.format} files: {names} ({count} in all)"
+        )
     _note(attempts, listing.format)
     return replace(attempts, sha256=digest.hexdigest())
 
@@ -158,7 +160,7 @@ def _note(attempts: Attempts, format: str) -> None:
     unended = sum("_no_stop" in label for label in attempts.labels)
     if unended:
         notes.append(
-            f"{unended} files are named _no_stop (Symphony: the model did not end them); they are judged alike"
+            f"{unended} files are named _no_stop, as Symphony names what it did not end: judged like the others"
         )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation, PublishedRow, Scored, Suite
     from .measure import Measure
 
+NARROWEST = 70  # characters; the notes below are as wide as the table
 REASONS_SHOWN = 8  # metrics.json has them all
 
 
@@ -34,7 +35,7 @@ def as_table(evaluation: Evaluation, suite: Suite) -> Table:
     has_floor = any(floor is not None for of_name in floors.values() for floor in of_name)
 
     notes = Text("\n".join(_notes(evaluation, suite, names, published)))
-    table = Table(title=Text(printable(suite.title)), caption=notes, caption_justify="left")
+    table = Table(title=Text(printable(suite.title)), caption=notes, caption_justify="left", min_width=NARROWEST)
     table.add_column("", min_width=12)
     headings = [scored.name for scored in evaluation.sets]
     headings += [evaluation.reference.name] if has_reference else []

@@ -28,29 +28,33 @@ class Lines:
         self._size = max(1, file.seek(0, 2))
         file.seek(0)
         self.number = 0  # of the line last taken, counted from 1 as editors do
+        self.open_end = False  # whether the file's last line, once read, had no end: it may be cut
 
     def peek(self, distance: int = 0) -> str | None:
         """Return a line ahead without taking it; None beyond the end."""
         while len(self._ahead) <= distance:
-            line = self._file.readline(LONGEST_LINE)
-            if not line:
+            line = self._read()
+            if line is None:
                 return None
-            self._ahead.append(line.rstrip("\r\n"))
+            self._ahead.append(line)
         return self._ahead[distance]
 
     def take(self) -> str | None:
         """Return the next line; None at the end."""
-        if self._ahead:
-            line = self._ahead.popleft()
-        else:
-            line = self._file.readline(LONGEST_LINE)
-            if not line:
-                return None
-            line = line.rstrip("\r\n")
+        line = self._ahead.popleft() if self._ahead else self._read()
+        if line is None:
+            return None
         self.number += 1
         if self._progress and self.number % 4096 == 0:
             self._progress(self._file.buffer.tell() / self._size)
         return line
+
+    def _read(self) -> str | None:
+        line = self._file.readline(LONGEST_LINE)
+        if not line:
+            return None
+        self.open_end = line[-1] != "\n"
+        return line.rstrip("\r\n")
 
     def take_up_to(self, end: str, longest: int) -> tuple[list[str], bool]:
         """Take lines up to and with one that starts with `end`.

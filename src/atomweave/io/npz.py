@@ -7,6 +7,8 @@ name; without `num_atoms` a charge of 0 ends a molecule. Its samples as they lie
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -21,6 +23,12 @@ from ..molecule import Molecule
 from .frames import Progress, Refusal, checked
 
 REQUIRED = ("num_atoms", "charges", "positions")
+DAMAGED = (
+    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, OSError, EOFError, MemoryError,
+    struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What numpy and zipfile raise on files that are none of theirs, or no longer."""
+
 SAMPLED = ("one_hot", "x", "node_mask")
 VOCABULARIES = {
     4: (6, 7, 8, 9),
@@ -35,7 +43,7 @@ def read_npz(path: Path, progress: Progress | None = None) -> Iterator[Molecule 
     """Yield the molecules of an EDM file."""
     try:
         arrays = _load(path)
-    except (ValueError, KeyError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         yield Refusal(str(path), None, f"not an npz file of EDM's layout: {str(error).rstrip('.')}")
         return
     n_atoms, charges, positions = (arrays.pop(name) for name in REQUIRED)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..files import write_atomic
 from ..molecule import Molecule
-from .comment import default_columns, format_comment, parse_columns, parse_comment
+from .comment import Columns, default_columns, format_comment, parse_columns, parse_comment
 from .frames import Progress, Refusal, atomic_number, checked, coordinates, shown
 from .lines import Lines, open_text
 
@@ -77,26 +77,42 @@ def _frame(lines: Lines) -> tuple[list[int], list[list[float]], str]:
     comment = lines.take()
     if comment is None:
         raise ValueError(f"the file ends at line {lines.number}, before the comment line: truncated")
-    columns = parse_columns(comment) if "Properties=" in comment else default_columns()
-    numbers, positions = [], []
-    for atom in range(n_atoms):
-        line = lines.peek()
-        if line is None or not line.strip() or _count(line) is not None:
-            if atom == n_atoms - 1 and _is_atom(comment):
-                raise ValueError(
-                    f"line {first + 1}: got {shown(comment)} where a comment line was wanted, even if empty"
-                )
-            raise ValueError(f"truncated: line {first} announces {n_atoms} atoms, {atom} follow")
-        fields = line.split()
-        try:
-            if len(fields) < columns.width:
-                raise ValueError(f"got {shown(line)} where an element and three coordinates were wanted")
-            numbers.append(atomic_number(fields[columns.species]))
-            positions.append(coordinates(fields[columns.position : columns.position + 3]))
-        except ValueError as error:
-            raise ValueError(f"line {lines.number + 1}, atom {atom}: {error}") from None
-        lines.take()
+    try:
+        columns = parse_columns(comment) if "Properties=" in comment else default_columns()
+        numbers, positions = [], []
+        for atom in range(n_atoms):
+            line = lines.peek()
+            if line is None or _ends_frame(line):
+                if atom == n_atoms - 1 and _is_atom(comment):
+                    place = f"line {first + 1}: got {shown(comment)}"
+                    raise ValueError(f"{place} where a comment line, if only an empty one, was wanted")
+                raise ValueError(f"truncated: line {first} announces {n_atoms} atoms, {atom} follow")
+            try:
+                number, position = _atom(line, columns)
+            except ValueError as error:
+                cut = "truncated: " if lines.peek(1) is None and lines.open_end else ""
+                raise ValueError(f"{cut}line {lines.number + 1}, atom {atom}: {error}") from None
+            numbers.append(number)
+            positions.append(position)
+            lines.take()
+    except ValueError:
+        # What is left of this frame is passed over, so that the next one is not taken for a part of it.
+        while lines.number < first + 1 + n_atoms and (line := lines.peek()) is not None and not _ends_frame(line):
+            lines.take()
+        raise
     return numbers, positions, comment
+
+
+def _atom(line: str, columns: Columns) -> tuple[int, list[float]]:
+    fields = line.split()
+    if len(fields) < columns.width:
+        raise ValueError(f"got {shown(line)} where an element and three coordinates were wanted")
+    position = coordinates(fields[columns.position : columns.position + 3])
+    return atomic_number(fields[columns.species]), position
+
+
+def _ends_frame(line: str) -> bool:
+    return not line.strip() or _count(line) is not None
 
 
 def _count(line: str) -> int | None:
@@ -105,10 +121,8 @@ def _count(line: str) -> int | None:
 
 
 def _is_atom(line: str) -> bool:
-    fields = line.split()
     try:
-        atomic_number(fields[0] if fields else "")
-        coordinates(fields[1:4])
+        _atom(line, default_columns())
     except ValueError:
         return False
     return True
@@ -124,7 +138,9 @@ def _skip_blank(lines: Lines) -> bool:
 
 
 def _find_head(lines: Lines) -> None:
-    """Take lines up to one that can head a frame: a lone number, and two lines below it something like an atom."""
+    """Take lines up to one that can head a frame: a lone number, now or later above two lines that end in an atom."""
+    if not _skip_blank(lines) or _count(lines.peek() or "") is not None:
+        return
     while (line := lines.peek()) is not None:
         if _count(line) is not None:
             after = lines.peek(2)
