@@ -20,7 +20,7 @@ from ..errors import UsageError, did_you_mean
 from ..isolation import Failure, run_isolated
 from .measure import Measure, share
 from .metric import Result, Statistics
-from .posebusters_checks import ENERGY, INTERNAL_ENERGY, LABELS, RATIO, SUITES, Check, tests_of
+from .posebusters_checks import ENERGY, INTERNAL_ENERGY, LABELS, RATIO, SUITES, Check, names_of_tests
 from .posebusters_task import require_posebusters
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class PoseBusters:
         require_posebusters()
         checks = SUITES[self.thresholds]
         findings = self._findings(sample, sample.valid, checks, "PoseBusters")
-        outcomes = {test: [outcome(finding, test) for finding in findings] for test in tests_of(checks)}
+        outcomes = {test: [outcome(finding, test) for finding in findings] for test in names_of_tests(checks)}
         everyone = Pool(sample.valid, len(sample))
         pools = dict.fromkeys([*outcomes, ALL], everyone)
         outcomes[ALL] = [together(each) for each in zip(*outcomes.values(), strict=True)]
