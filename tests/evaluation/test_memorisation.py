@@ -72,7 +72,7 @@ def test_the_nearest_of_several_geometries_counts():
 
 
 def test_similarity_by_hand():
-    """Methanol has 3 neighbourhoods: CH3, OH, both. Ethanol has 6: CH3, CH2, OH, two pairs and the whole; 2 are shared."""
+    """Methanol has CH3, OH and both; ethanol has CH3, CH2, OH, two pairs and the whole: 2 of 7 are shared."""
     methanol, ethanol = worked.embedded("CO"), worked.embedded("CCO")
     result = Memorisation().measure(judged([methanol]), reference_of([ethanol, worked.methane()]))
     assert result.columns["nearest_similarity"] == [pytest.approx(2 / 7)]

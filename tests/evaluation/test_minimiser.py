@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def test_no_atom_goes_farther_than_a_step():
         return bowl(positions)
 
     minimise(watched, CENTRE + 2, 1e-3 * np.eye(6), 1e-4, max_step=0.2)
-    lengths = [np.linalg.norm(b - a, axis=1).max() for a, b in zip(asked, asked[1:], strict=False)]
+    lengths = [np.linalg.norm(b - a, axis=1).max() for a, b in pairwise(asked)]
     assert max(lengths) == pytest.approx(0.2)
 
 
@@ -58,7 +60,7 @@ def test_where_there_is_no_energy_steps_are_shorter():
     def wall(positions):
         return None if positions[0, 0] < 0.9 else bowl(positions)
 
-    end = minimise(wall, CENTRE + [[0.2, 0, 0], [0, 0, 0]], 0.1 * SPRINGS, 1e-8)
+    end = minimise(wall, CENTRE + np.array([[0.2, 0, 0], [0, 0, 0]]), 0.1 * SPRINGS, 1e-8)
     np.testing.assert_allclose(end.positions, CENTRE, atol=1e-7)
 
 

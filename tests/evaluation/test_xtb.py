@@ -99,7 +99,9 @@ def test_as_ase_relaxes_with_tblites_own_calculator():
 
 def test_two_waters_far_apart_stay_two():
     water = worked.water()
-    pair = Molecule([*water.symbols, *water.symbols], np.vstack([water.positions, water.positions + [60, 0, 0]]))
+    pair = Molecule(
+        [*water.symbols, *water.symbols], np.vstack([water.positions, water.positions + np.array([60, 0, 0])])
+    )
     alone, found = relaxed(water, threshold=1e-3), relaxed(pair, threshold=1e-3)
     assert length(found.positions, 0, 3) == pytest.approx(60, abs=0.01)
     assert found.energy_drop == pytest.approx(2 * alone.energy_drop, abs=2e-3)

@@ -23,6 +23,7 @@ from .memorisation import Memorisation
 from .novelty import Novelty
 from .open_babel import OpenBabel
 from .posebusters import PoseBusters
+from .rediscovery import Rediscovery
 from .relaxation import Xtb
 from .rings import Rings
 from .shares import Validity
@@ -53,7 +54,7 @@ DEFAULT = "core"
 
 HEADLINE = ("attempted", "finished", "valid", "strict", "unique", "valid_unique")
 LOOKUP = ("atom_stable", "molecule_stable", "lookup_valid", "lookup_unique", "lookup_valid_unique")
-SEEN = ("novel", "novel_valid_unique", "memorised/")
+SEEN = ("novel", "novel_valid_unique", "most_frequent", "rediscovered", "memorised/")
 BONDS = tuple(name for name in published.SYMPHONY_TABLE_5_3[0].values if name.startswith("bond_mmd/"))
 BISPECTRA = tuple(name for name in published.SYMPHONY_TABLE_5_3[0].values if name.startswith("bispectrum_mmd/"))
 GEOMETRY = ("bond_w1/", "angle_w1/", "torsion_w1/")
@@ -69,6 +70,7 @@ def core(_: Settings) -> Suite:
             Validity(),
             LookUp(),
             Novelty(),
+            Rediscovery(),
             BondLengths(),
             Angles(),
             Torsions(),
@@ -171,7 +173,7 @@ def memorisation(_: Settings) -> Suite:
     return Suite(
         "memorisation",
         "novelty, exact duplicates of training molecules, nearest training neighbour",
-        (Novelty(), Memorisation()),
+        (Novelty(), Rediscovery(), Memorisation()),
         SEEN,
     )
 
