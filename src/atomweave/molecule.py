@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 COINCIDENT_DISTANCE = 1e-3
 """Two atoms nearer than this (Å) are one atom written twice; the shortest bond there is, H-H, measures 0.74 Å."""
 
+LARGEST_COORDINATE = 1e8
+"""Å, one centimetre: what lies beyond is no molecule, and its squares would overflow sooner or later."""
+
 
 @dataclass(frozen=True, eq=False)
 class Molecule:
     """Atoms in space.
 
     Raises:
-        InputError: if there are no atoms, shapes do not fit, an element is unknown, a position is not finite, or two
-            atoms coincide.
+        InputError: if there are no atoms, shapes do not fit, an element is unknown, a position is not finite or beyond
+            `LARGEST_COORDINATE`, or two atoms coincide.
     """
 
     numbers: np.ndarray  # (n_atoms,) uint8, atomic numbers
@@ -52,6 +55,9 @@ class Molecule:
         if not np.isfinite(positions).all():
             atom = int(np.argmin(np.isfinite(positions).all(1)))
             raise InputError(f"atom {atom} ({SYMBOLS[numbers[atom]]}): position is not finite.")
+        if abs(positions).max() > LARGEST_COORDINATE:
+            atom = int(np.argmax(abs(positions).max(1)))
+            raise InputError(f"atom {atom} ({SYMBOLS[numbers[atom]]}): position is beyond {LARGEST_COORDINATE:g} Å.")
         pair = coincident_pair(positions)
         if pair is not None:
             raise InputError(f"atoms {pair[0]} and {pair[1]} coincide (nearer than {COINCIDENT_DISTANCE} Å).")

@@ -81,7 +81,8 @@ XYZ_FRAMES = {
     "hostile comment": (xyz("C 0 0 0", "O 1.2 0 0", comment="=cmd|'/c calc'!A0 <script>\x1b[2J\x07"), "CO"),
     "endless comment": (xyz("C 0 0 0", "O 1.2 0 0", comment="x" * 500_000), "CO"),
     "bytes that are no text": (xyz("C 0 0 0", "O 1.2 0 0", comment="\udcff\udcfe"), "CO"),
-    "very far apart": (xyz("C -1e30 0 0", "O 1e30 0 0"), "CO"),
+    "very far apart": (xyz("C -1e200 0 0", "O 1e200 0 0"), "position too far out"),
+    "far apart": (xyz("C -1e7 0 0", "O 1e7 0 0"), "CO"),
     "denormal": (xyz("C 5e-324 0 0", "O 1.2 0 0"), "CO"),
 }
 

@@ -34,7 +34,7 @@ _CLASSES = {
     "coordinates": "malformed atom line",
     "element and position": "malformed atom line",
     "drawing in 2D": "drawing in 2D",
-    "single precision": "position too far out",
+    "position is beyond": "position too far out",
     "cannot be decoded": "damaged row",
 }
 """Part of a refusal's sentence -> the class under which it is counted."""
