@@ -131,17 +131,23 @@
     }
   }, { rootMargin: "300px" });
 
+  const severalSets = new Set(molecules.map((molecule) => molecule.set)).size > 1;
   const cards = molecules.map((molecule) => {
     const card = byId("card").content.firstElementChild.cloneNode(true);
     const [verdict, tone] = verdictOf(molecule);
     const stage = card.querySelector(".stage");
     card.molecule = molecule;
-    card.id = `molecule-${molecule.index}`;
+    card.id = `molecule-${molecule.set_index === undefined ? "" : `${molecule.set_index}-`}${molecule.index}`;
     setFormula(card.querySelector(".formula"), molecule);
     card.querySelector(".verdict").textContent = verdict;
     card.querySelector(".verdict").classList.add(tone);
     card.querySelector(".verdict").title = molecule.detail || verdict;
     card.querySelector(".smiles").textContent = `#${molecule.index}  ${molecule.name || shortSmiles(molecule)}`;
+    if (severalSets) {
+      const mark = make("span", undefined, `swatch set-${molecule.set_index % 8}`);
+      mark.title = molecule.set;
+      card.querySelector(".smiles").prepend(mark);
+    }
     if (!molecule.symbols.length) {
       stage.classList.add("flat");
       stage.dataset.note = "no atoms to show";
@@ -163,14 +169,38 @@
   }
 
   // --- filters ---------------------------------------------------------------------------------------------------
-  const tests = {
+  // Each is a test that a molecule must pass; the choice stands in the address, so that a view can be passed on.
+  const isNovel = (molecule) => (molecule.columns || {}).novel;
+  const verdicts = {
     all: ["all", () => true],
     valid: ["valid", (m) => m.valid],
     strict: ["connected and neutral", (m) => m.strict],
     loose: ["charged, radical or in pieces", (m) => m.valid && !m.strict],
+    novel: ["novel", (m) => isNovel(m) === true],
+    known: ["in the training data", (m) => isNovel(m) === false],
     invalid: ["invalid", (m) => !m.valid],
   };
-  const chosen = { verdict: "all", reason: "" };
+  const distinct = (values) => [...new Set(values)];
+  const rings = distinct(molecules.flatMap((m) => m.rings)).sort((a, b) => a - b);
+  const elements = distinct(molecules.flatMap((m) => m.symbols)).sort();
+  const sets = distinct(molecules.map((m) => m.set).filter((name) => name !== undefined));
+  const orders = {
+    number: ["by number", (a, b) => a.place - b.place],
+    small: ["fewest atoms first", (a, b) => a.symbols.length - b.symbols.length || a.place - b.place],
+    large: ["most atoms first", (a, b) => b.symbols.length - a.symbols.length || a.place - b.place],
+  };
+  molecules.forEach((molecule, place) => { molecule.place = place; });
+  const choices = {
+    set: { label: "set", any: "all sets", options: sets.length > 1 ? sets.map((name, i) => [String(i), name]) : [],
+      test: (m, value) => m.set === sets[value] },
+    ring: { label: "ring", any: "any rings", options: rings.length ? [["none", "no ring"], ...rings.map((size) => [String(size), `ring of ${size}`])] : [],
+      test: (m, value) => (value === "none" ? m.valid && !m.rings.length : m.rings.includes(Number(value))) },
+    element: { label: "element", any: "any elements", options: elements.map((symbol) => [symbol, `with ${symbol}`]),
+      test: (m, value) => m.symbols.includes(value) },
+  };
+  const start = { verdict: "all", reason: "", set: "", ring: "", element: "", search: "", sort: "number" };
+  const chosen = { ...start };
+
   const chip = (group, label, count, isPressed, choose) => {
     const button = make("button", label);
     button.type = "button";
@@ -182,9 +212,9 @@
     });
     group.append(button);
   };
-  for (const [key, [label, test]] of Object.entries(tests)) {
+  for (const [key, [label, test]] of Object.entries(verdicts)) {
     const count = molecules.filter(test).length;
-    if (!count && key === "loose") continue;
+    if (!count && ["loose", "novel", "known"].includes(key)) continue;
     chip(byId("verdicts"), label, count, () => chosen.verdict === key && !chosen.reason, () => {
       chosen.verdict = key;
       chosen.reason = "";
@@ -196,34 +226,86 @@
   }
   for (const [reason, count] of [...reasons].sort((a, b) => b[1] - a[1])) {
     chip(byId("reasons"), reason, count, () => chosen.reason === reason, () => {
-      chosen.verdict = "invalid";
+      chosen.verdict = chosen.reason === reason ? "all" : "invalid";
       chosen.reason = chosen.reason === reason ? "" : reason;
     });
   }
+  const choice = (key, label, options) => {
+    const select = make("select");
+    select.id = `choice-${key}`;
+    select.setAttribute("aria-label", label);
+    for (const [value, text] of options) {
+      const option = make("option", text);
+      option.value = value;
+      select.append(option);
+    }
+    select.addEventListener("change", () => {
+      chosen[key] = select.value;
+      apply();
+    });
+    byId("choices").append(select);
+  };
+  for (const [key, { label, any, options }] of Object.entries(choices)) {
+    if (options.length) choice(key, `Filter by ${label}`, [["", any], ...options]);
+  }
+  choice("sort", "Order", Object.entries(orders).map(([key, [label]]) => [key, label]));
+
+  const textOf = (m) => [m.formula, m.smiles, shortSmiles(m), m.name].join("\n").toLowerCase();
+  const passes = (molecule) => {
+    const wanted = chosen.search.trim().toLowerCase();
+    return verdicts[chosen.verdict][1](molecule) && (!chosen.reason || molecule.reason === chosen.reason)
+      && Object.entries(choices).every(([key, { test }]) => !chosen[key] || test(molecule, chosen[key]))
+      && (!wanted || textOf(molecule).includes(wanted) || String(molecule.index) === wanted.replace("#", ""));
+  };
+  let order = "number";
   const apply = () => {
     settle();
-    const wanted = byId("search").value.trim().toLowerCase();
     let count = 0;
     for (const card of cards) {
-      const { molecule } = card;
-      const text = [molecule.formula, molecule.smiles, shortSmiles(molecule), molecule.name].join("\n").toLowerCase();
-      const passes = tests[chosen.verdict][1](molecule) && (!chosen.reason || molecule.reason === chosen.reason)
-        && (!wanted || text.includes(wanted) || String(molecule.index) === wanted.replace("#", ""));
-      card.hidden = !passes;
-      count += passes;
+      card.hidden = !passes(card.molecule);
+      count += !card.hidden;
+    }
+    if (chosen.sort !== order) {
+      order = chosen.sort;
+      byId("wall").append(...[...cards].sort((a, b) => orders[order][1](a.molecule, b.molecule)));
     }
     for (const button of document.querySelectorAll(".chips button")) {
       button.setAttribute("aria-pressed", String(button.isPressed()));
     }
     byId("shown").textContent = `${count} of ${molecules.length} shown`;
     byId("none").hidden = count > 0;
+    const differing = Object.entries(chosen).filter(([key, value]) => value !== start[key]);
+    if (differing.length || isView(location.hash)) {
+      history.replaceState(null, "", `#${new URLSearchParams(differing)}`);
+    }
   };
-  byId("search").addEventListener("input", apply);
+  const isView = (hash) => /^#\w+=/.test(hash);
+  const read = () => {
+    if (!isView(location.hash)) return;
+    const wanted = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+    for (const key of Object.keys(start)) chosen[key] = wanted[key] || start[key];
+    if (!Object.hasOwn(verdicts, chosen.verdict)) chosen.verdict = start.verdict;
+    if (!Object.hasOwn(orders, chosen.sort)) chosen.sort = start.sort;
+    byId("search").value = chosen.search;
+    for (const key of [...Object.keys(choices), "sort"]) {
+      const select = byId(`choice-${key}`);
+      if (select) select.value = chosen[key];
+    }
+    apply();
+    byId("molecules-wall").scrollIntoView();
+  };
+  byId("search").addEventListener("input", (event) => {
+    chosen.search = event.target.value;
+    apply();
+  });
+  addEventListener("hashchange", read);
   apply();
+  read();
   cards.forEach((card) => seen.observe(card));
 
   // --- one molecule, larger ----------------------------------------------------------------------------------------
   const dialog = byId("closer");
+  const said = (value) => (value === true ? "yes" : value === false ? "no" : value);
   function open(molecule) {
     const [verdict, tone] = verdictOf(molecule);
     setFormula(byId("closer-formula"), molecule);
@@ -232,9 +314,10 @@
     byId("closer-drawing").hidden = !molecule.drawing;
     if (molecule.drawing) byId("closer-drawing").src = molecule.drawing;
     const facts = [
-      ["attempt", molecule.index], ["name", molecule.name], ["atoms", molecule.symbols.length],
-      ["finished", molecule.finished ? "yes" : "no"], ["why invalid", molecule.detail],
+      ["set", molecule.set || ""], ["attempt", molecule.index], ["name", molecule.name], ["atoms", molecule.symbols.length],
+      ["finished", said(molecule.finished)], ["why invalid", molecule.detail], ["rings of", molecule.rings.join(", ")],
       ["fragments", molecule.n_fragments || ""], ["SMILES", molecule.smiles],
+      ...Object.entries(molecule.columns || {}).map(([name, value]) => [name, said(value)]),
     ];
     byId("closer-list").replaceChildren(...facts.filter(([, value]) => value !== "").flatMap(([name, value]) => [
       make("dt", name), make("dd", String(value), name === "SMILES" ? "code" : ""),

@@ -1,7 +1,8 @@
-"""One HTML file that opens offline: the headline table and a wall of molecules that can be turned.
+"""One HTML file that opens offline: tables, drawings and a wall of molecules that can be turned.
 
-Whatever comes from a molecule is data: it reaches the page as JSON in which no character can end a script, and the page
-puts it in place as text. Besides, a content security policy lets run only the two scripts written here, by their hash.
+Whatever comes from a molecule or a name is data: it reaches the page as text that Jinja escapes, inside drawings built
+as element trees, or as JSON in which no character can end a script, which the page puts in place as text. Besides, a
+content security policy lets run only the two scripts written here, by their hash.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from ...files import write_atomic
 from .records import record
 
 if TYPE_CHECKING:
+    from ..evaluation import Evaluation
     from ..headline import Headline
     from ..validity import Verdict
 
 HERE = Path(__file__).parent
 VIEWER = "3Dmol-2.5.3-min.js"
 MAX_MOLECULES = 500
-"""Attempts on the wall, some 8 kB each; the headline always counts all of them."""
+"""Attempts on the wall, some 8 kB each; the figures always count all of them."""
 
 
 def write_report(
@@ -35,7 +37,7 @@ def write_report(
     provenance: Mapping[str, object],
     max_molecules: int = MAX_MOLECULES,
 ) -> None:
-    """Write the page.
+    """Write the page of one sample: its headline and its molecules.
 
     Args:
         path: the HTML file; it appears whole or not at all.
@@ -45,35 +47,67 @@ def write_report(
         provenance: how the sample was made: seed, temperatures, weights, time; shown as name and value.
         max_molecules: how many attempts the wall holds.
     """
-    page = render(verdicts[:max_molecules], headline, title, provenance)
-    with write_atomic(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    shown = verdicts[:max_molecules]
+    page = render(
+        "page.html.j2",
+        title,
+        [record(index, verdict) for index, verdict in enumerate(shown)],
+        headline["attempted"].count,
+        provenance={name: str(value) for name, value in provenance.items()},
+        headline=headline,
+    )
+    _write(path, page)
 
 
-def render(verdicts: Sequence[Verdict], headline: Headline, title: str, provenance: Mapping[str, object]) -> str:
-    """Return the page's text; arguments as `write_report`, every verdict is shown."""
+def write_evaluation_report(path: str | Path, evaluation: Evaluation, max_molecules: int = MAX_MOLECULES) -> None:
+    """Write the page of an evaluation: figures beside published ones, distributions, molecules, provenance.
+
+    Args:
+        path: the HTML file; it appears whole or not at all.
+        evaluation: what was found; one set or several.
+        max_molecules: how many attempts the wall holds, an equal number of each set, the first of each.
+    """
+    from .contents import evaluation_title, page_contents, wall_records
+
+    records = wall_records(evaluation, max_molecules)
+    n_attempts = sum(len(sample) for scored in evaluation.sets for sample in scored.samples)
+    contents = page_contents(evaluation)
+    _write(path, render("evaluation.html.j2", evaluation_title(evaluation), records, n_attempts, **contents))
+
+
+def render(template: str, title: str, records: Sequence[Mapping[str, Any]], n_attempts: int, **contents: Any) -> str:
+    """Return a page's text.
+
+    Args:
+        template: one of this folder's.
+        title: heading.
+        records: the attempts on the wall.
+        n_attempts: how many there are in all.
+        contents: what else the template shows.
+    """
     try:
-        from jinja2 import Environment, StrictUndefined
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from markupsafe import Markup
     except ImportError:
         raise MissingDependencyError("the report needs Jinja2: pip install 'atomweave[eval]'.") from None
 
     viewer, behaviour, style = (_asset(name) for name in (f"assets/{VIEWER}", "page.js", "page.css"))
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_asset("page.html.j2")).render(
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FileSystemLoader(HERE)
+    )
+    chosen = "all of them" if len(records) >= n_attempts else "the first of each set, not picked"
+    return environment.get_template(template).render(
         title=title,
-        provenance={name: str(value) for name, value in provenance.items()},
-        headline=headline,
-        n_attempts=headline["attempted"].count,
-        n_shown=len(verdicts),
+        n_attempts=n_attempts,
+        n_shown=len(records),
+        chosen=chosen,
         script_hashes=" ".join(_csp_hash(script) for script in (viewer, behaviour)),
-        # Our own files and escaped JSON, the only things that enter as markup.
+        # Our own files and escaped JSON, the only things that enter as markup here.
         viewer=Markup(viewer),  # noqa: S704
         behaviour=Markup(behaviour),  # noqa: S704
         style=Markup(style),  # noqa: S704
-        molecules=Markup(  # noqa: S704
-            script_safe_json([record(index, verdict) for index, verdict in enumerate(verdicts)])
-        ),
+        molecules=Markup(script_safe_json(list(records))),  # noqa: S704
+        **contents,
     )
 
 
@@ -81,6 +115,13 @@ def script_safe_json(value: Any) -> str:
     """Return JSON that may stand inside a script element: no character of it can end or open a tag or comment."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _write(path: str | Path, page: str) -> None:
+    with write_atomic(path) as temporary:
+        temporary.write_text(
+            page, encoding="utf-8", errors="replace"
+        )  # a lone surrogate in a name is no reason to fail
 
 
 def _csp_hash(script: str) -> str:

@@ -10,6 +10,7 @@ from ...chemistry.radii import bonded_pairs
 if TYPE_CHECKING:
     from rdkit import Chem
 
+    from ...chemistry.bonds import Perception
     from ..validity import Verdict
 
 NAME_KEYS = ("name", "title", "_Name")
@@ -22,7 +23,7 @@ def record(index: int, verdict: Verdict) -> dict[str, Any]:
     Returns:
         index, formula, smiles, valid, strict, finished, reason, detail, n_fragments, name; `symbols`,
         `positions` (flat, Å, three decimals), `bonds` (flat triples: atom, atom, order; connectivity only where no
-        bond orders exist); `drawing`, a data URI of the 2D structure or "".
+        bond orders exist); `rings`, the sizes of its rings, each once; `drawing`, a data URI of the 2D structure or "".
     """
     molecule, perception = verdict.molecule, verdict.perception
     facts: dict[str, Any] = {
@@ -39,6 +40,7 @@ def record(index: int, verdict: Verdict) -> dict[str, Any]:
         "symbols": [],
         "positions": [],
         "bonds": [],
+        "rings": sorted(set(perception.rings)) if perception is not None and verdict.valid else [],
         "drawing": "",
     }
     if molecule is None:
@@ -48,17 +50,14 @@ def record(index: int, verdict: Verdict) -> dict[str, Any]:
     facts["name"] = next((str(molecule.properties[key]) for key in NAME_KEYS if key in molecule.properties), "")
     facts["symbols"] = molecule.symbols
     facts["positions"] = molecule.positions.round(3).ravel().tolist()
-    facts["bonds"] = _bonds(mol) if mol is not None else _connectivity(verdict)
+    facts["bonds"] = _connectivity(verdict) if perception is None or mol is None else _bonds(perception)
     facts["drawing"] = _drawing(mol) if mol is not None else ""
     return facts
 
 
-def _bonds(mol: Chem.Mol) -> list[float]:
-    return [
-        value
-        for bond in mol.GetBonds()
-        for value in (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), bond.GetBondTypeAsDouble())
-    ]
+def _bonds(perception: Perception) -> list[float]:
+    pairs = zip(perception.bonds.tolist(), perception.orders.tolist(), strict=True)
+    return [value for (a, b), order in pairs for value in (a, b, order)]
 
 
 def _connectivity(verdict: Verdict) -> list[float]:
