@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError, UsageError, did_you_mean
-from .reference import VERSION, Reference, shipped_references
+from .reference import VERSION, Reference, is_reference, shipped_references
 from .sample import Progress, Sample
 from .tools import tool_versions
 from .validity import assess
@@ -42,7 +42,7 @@ class ReferenceData:
         held_out: indices of those that it has not seen; None if there are none.
     """
 
-    molecules: Sequence[Molecule]
+    molecules: Iterable[Molecule]
     name: str
     data: str
     training: np.ndarray | None = None
@@ -144,7 +144,7 @@ def find_reference(source: str | Path, metrics: Sequence[Metric], work: Work) ->
     if not path.exists():
         names = did_you_mean(str(source), {*shipped, "none"})
         raise UsageError(f"--reference: got {str(source)!r}, wanted a store, a file of molecules or a name: {names}")
-    if path.name.endswith(CACHED):
+    if is_reference(path):
         return Reference.open(path)
     data = _data_of(path)
     for known in shipped.values():

@@ -87,6 +87,17 @@ class Reference:
             raise RefusedFileError(f"{path}: the reference's fields do not fit ({error}); make it again.") from None
 
 
+def is_reference(path: Path) -> bool:
+    """Return whether a file says of itself that it is a reference."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return f'"{FORMAT}"' in (file.metadata() or {}).get("atomweave", "")
+    except (SafetensorError, OSError, UnicodeDecodeError):
+        return False
+
+
 def shipped_references() -> dict[str, Path]:
     """Return the references that come with Atomweave, by the name that `--reference` takes."""
     return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}

@@ -108,7 +108,8 @@ def symphony_table_5_2(settings: Settings) -> Suite:
         (Validity(), metric),
         ("valid", *tests, "posebusters/all_pass", "posebusters/all_pass_with_energy", "posebusters_all/"),
         published.SYMPHONY_TABLE_5_2,
-        "Published over the valid molecules of each model; over all attempts every test falls with validity.",
+        "Published over the valid molecules of each model; over all attempts every test falls with validity. Contacts may "
+        "come as near as 0.8 of the lower bound, as the thesis's table E.1 says; PoseBusters as packaged allows 0.7.",
     )
 
 
@@ -186,7 +187,8 @@ PARTS = (
 
 def full(settings: Settings) -> Suite:
     """Return every metric there is."""
-    suites = [make(settings) for make in PARTS]
+    # PoseBusters' energy test is the same under either thresholds: once is enough.
+    suites = [make(replace(settings, energies=0) if make is posebusters else settings) for make in PARTS]
     metrics = tuple(dict.fromkeys(metric for suite in suites for metric in suite.metrics))
     rows = tuple(dict.fromkeys(row for suite in suites for row in suite.rows))
     published_rows = published.merged(*(suite.published for suite in suites))
