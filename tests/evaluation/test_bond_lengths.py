@@ -10,6 +10,7 @@ import pytest
 from atomweave.evaluation.bond_lengths import PUBLISHED, BondLengths, bond_lengths, label
 from atomweave.evaluation.published import SYMPHONY_TABLE_5_3
 from atomweave.evaluation.reference import Reference
+from atomweave.evaluation.sample import Sample
 from atomweave.molecule import Molecule
 from reference import internal
 from reference import worked_molecules as worked
@@ -105,6 +106,24 @@ def test_figures_of_a_sample_and_of_a_worse_one():
     assert good["bond_mmd/mean"].value == pytest.approx(
         (good["bond_mmd/H-O-1"].value + good["bond_mmd/O-O-1"].value) / 2
     )
+
+
+def test_the_floor_knows_that_bonds_of_one_molecule_are_alike():
+    """Four equal bonds a molecule: 60 molecules are worth 60 lengths, not 240, and a perfect sample is that far off."""
+    rng = np.random.default_rng(0)
+    methane = worked.methane()
+
+    def sample(n_molecules: int) -> Sample:
+        return judged(
+            [Molecule(methane.numbers, scale * methane.positions) for scale in rng.normal(1, 0.03, n_molecules)]
+        )
+
+    metric = BondLengths()
+    reference = Reference(arrays=metric.describe(sample(4_000)).arrays)
+    found = [metric.measure(sample(60), reference).measures[0] for _ in range(30)]
+    assert found[0].name == "bond_mmd/C-H-1"
+    values, floors = np.array([(measure.value, measure.floor) for measure in found]).T
+    assert np.mean(values) == pytest.approx(np.mean(floors), rel=0.15)
 
 
 def test_a_figure_is_the_same_at_every_run():

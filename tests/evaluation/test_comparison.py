@@ -56,6 +56,14 @@ def test_the_floor_is_what_perfect_samples_get(family, n_molecules):
     assert np.mean(single) < 0.5 * drawn[0][f"{family.prefix}/a"].floor
 
 
+@pytest.mark.parametrize("power", [0.5, 1.0])
+def test_a_block_is_nearer_to_the_whole_that_it_is_part_of(power):
+    """Ten blocks of 100 molecules are each 1 away from all 1,000; they would be farther from 1,000 others."""
+    family = Family("lengths", "length", "bond", str.upper, 1e-3, lambda *_: 1.0, "always 1", power=power)
+    floor = figures(family, alike_within_molecules(800, 1), 800, described(family, 1_000))["length/a"].floor
+    assert floor == pytest.approx((1 / 800 / (1 / 100 - 1 / 1_000)) ** power)
+
+
 def test_a_shift_is_measured_in_its_unit():
     reference = described(LINE, 5_000)
     found = figures(LINE, alike_within_molecules(2_000, 1, shift=0.2), 2_000, reference)
@@ -103,7 +111,7 @@ def test_an_empty_sample_has_empty_figures():
 
 
 def test_a_small_reference_promises_no_floor():
-    found = figures(LINE, alike_within_molecules(200, 1), 200, described(LINE, 300))
+    found = figures(LINE, alike_within_molecules(200, 1), 200, described(LINE, 999))
     assert [measure.floor for measure in found.values()] == [None] * 3
     assert found["length_w1/a"].value > 0
 

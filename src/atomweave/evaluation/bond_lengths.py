@@ -16,7 +16,7 @@ from .comparison import Family, spread
 from .coordinates import Coordinates, element_ranks, packed, symbols_of
 from .distances import n_draws, wasserstein
 from .metric import Result, Statistics
-from .mmd import thesis_mmd
+from .mmd import thesis_mmd_of_draws
 
 if TYPE_CHECKING:
     from .graphs import Graphs
@@ -60,7 +60,7 @@ class BondLengths:
         n_kept: how many kinds a reference keeps.
         draws: lengths drawn from either side for one value of the MMD.
         repeats: values of the MMD that are averaged.
-        n_perfect: samples drawn from the reference whose mean MMD is its floor.
+        n_perfect: samples drawn from the reference whose mean MMD is the floor.
         seed: of the draws and of the floors.
     """
 
@@ -70,7 +70,7 @@ class BondLengths:
     n_kept: int = 40
     draws: int = 1000
     repeats: int = 10
-    n_perfect: int = 4
+    n_perfect: int = 40
     seed: int = 0
 
     def measure(self, sample: Sample, reference: Reference) -> Result:
@@ -98,16 +98,23 @@ class BondLengths:
         if not len(values):
             return MMD.measure(kind, math.nan, 0)
         rng = np.random.default_rng(fold_in(self.seed, "bond_mmd", kind))
-        all_lengths = np.repeat(target.values, target.counts)
-        value, repeats = thesis_mmd(values, all_lengths, rng, self.draws, self.repeats)
+        size = (self.repeats, self.draws)
+        repeats = thesis_mmd_of_draws(rng.choice(values, size), target.draw(size, rng))
         # A perfect sample holds lengths of the reference, but those of one molecule are alike: they count for fewer.
         n_independent = len(values) if distance is None else n_draws(target, distance)
-        perfect = [
-            thesis_mmd(target.draw(n_independent, rng), all_lengths, rng, self.draws, self.repeats)[0]
-            for _ in range(self.n_perfect)
-        ]
+        size = (self.n_perfect, self.draws)
+        perfect = thesis_mmd_of_draws(_redrawn(target, n_independent, size, rng), target.draw(size, rng))
         among = spread(repeats, f"draws of {self.draws:,} lengths") if self.repeats > 1 else None
-        return MMD.measure(kind, value, len(values), floor=float(np.mean(perfect)), spread=among)
+        return MMD.measure(kind, float(repeats.mean()), len(values), floor=float(perfect.mean()), spread=among)
+
+
+def _redrawn(target: Histogram, n: int, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Return draws with replacement from a sample that is itself n draws, a fresh one for each row; (rows, draws)."""
+    found = np.empty(size)
+    for row in found:
+        members, which = np.unique(rng.integers(n, size=len(row)), return_inverse=True)
+        row[:] = target.draw(len(members), rng)[which]  # members that are never drawn need no value
+    return found
 
 
 def bond_lengths(graphs: Graphs) -> Coordinates:

@@ -20,8 +20,8 @@ from .metric import Statistics
 from .reference import Reference
 from .sample import blocks
 
-BLOCK = 1_000
-"""Molecules in a block of the reference, where it has ten blocks of that size."""
+SMALLEST, LARGEST = 100, 1_000
+"""Molecules in a block of the reference: as large as leaves fifty blocks, within these bounds."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ class Family:
             n_kept: how many kinds are kept.
             seed: puts molecules into blocks: stores are often sorted.
         """
-        size = min(BLOCK, n_molecules // 10)
-        n_blocks = n_molecules // size if size >= BLOCK // 10 else 0
+        size = min(max(SMALLEST, n_molecules // 50), LARGEST)
+        n_blocks = n_molecules // size if n_molecules >= 10 * SMALLEST else 0
         order = np.random.default_rng(seed).permutation(n_molecules)
         block_of = membership(list(order[: n_blocks * size].reshape(n_blocks, size)), n_molecules)
         arrays: dict[str, np.ndarray] = {}

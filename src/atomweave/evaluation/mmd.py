@@ -54,14 +54,31 @@ def thesis_mmd(
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     drawn = [(rng.integers(len(x), size=draws), rng.integers(len(y), size=draws)) for _ in range(repeats)]
     if x.ndim == 1:
-        low = min(x.min(), y.min())
-        span = (max(x.max(), y.max()) - low) / GRID
-        if span < MAX_BINS:
-            return _thesis_mmd_on_grid((x - low) / GRID, (y - low) / GRID, drawn, int(span) + 2)
-        x, y = x[:, None], y[:, None]
-    squares = np.array([_thesis_mmd_squared(x, y, *indices) for indices in drawn])
-    values = np.sqrt(np.maximum(squares, 0))
+        values = thesis_mmd_of_draws(*(np.stack(pair) for pair in zip(*((x[i], y[j]) for i, j in drawn), strict=True)))
+    else:
+        values = np.array([_thesis_mmd(x, y, *indices) for indices in drawn])
     return float(values.mean()), values
+
+
+def thesis_mmd_of_draws(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the thesis's MMD of samples of one dimension as they are; `x`, `y` and the result have a row each.
+
+    Args:
+        x: (repeats, n_x).
+        y: (repeats, n_y).
+
+    Returns:
+        (repeats,).
+    """
+    low = min(x.min(), y.min())
+    span = (max(x.max(), y.max()) - low) / GRID
+    if span >= MAX_BINS:
+        all_x, all_y = np.arange(x.shape[1]), np.arange(y.shape[1])
+        return np.array([_thesis_mmd(a[:, None], b[:, None], all_x, all_y) for a, b in zip(x, y, strict=True)])
+    n_bins = int(span) + 2
+    weights = _shared_out((x - low) / GRID, n_bins) - _shared_out((y - low) / GRID, n_bins)
+    # Weights add up to zero, so K(0) - K(d) serves as well as -K(d), and small differences of it are not lost.
+    return np.sqrt(np.maximum(on_grid(weights, -_thesis_loss(_squares(n_bins, GRID))), 0))
 
 
 def gspherenet_mmd(x: Histogram, y: Histogram) -> float:
@@ -93,17 +110,8 @@ def on_grid(weights: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return power @ np.fft.rfft(around).real / length
 
 
-def _thesis_mmd_on_grid(
-    x: np.ndarray, y: np.ndarray, drawn: list[tuple[np.ndarray, np.ndarray]], n_bins: int
-) -> tuple[float, np.ndarray]:
-    weights = np.stack([_shared_out(x[of_x], n_bins) - _shared_out(y[of_y], n_bins) for of_x, of_y in drawn])
-    # Weights add up to zero, so K(0) - K(d) serves as well as -K(d), and small differences of it are not lost.
-    values = np.sqrt(np.maximum(on_grid(weights, -_thesis_loss(_squares(n_bins, GRID))), 0))
-    return float(values.mean()), values
-
-
-def _thesis_mmd_squared(x: np.ndarray, y: np.ndarray, of_x: np.ndarray, of_y: np.ndarray) -> float:
-    """Return the square for one draw; `x`, `y` are (n, n_dims), `of_x`, `of_y` the rows drawn."""
+def _thesis_mmd(x: np.ndarray, y: np.ndarray, of_x: np.ndarray, of_y: np.ndarray) -> float:
+    """Return the MMD of one draw; `x`, `y` are (n, n_dims), `of_x`, `of_y` the rows drawn."""
     counts_x, counts_y = np.bincount(of_x, minlength=len(x)), np.bincount(of_y, minlength=len(y))
     points = np.concatenate([x[counts_x > 0], y[counts_y > 0]])
     weights = np.concatenate([counts_x[counts_x > 0] / len(of_x), -counts_y[counts_y > 0] / len(of_y)])
@@ -120,7 +128,7 @@ def _thesis_mmd_squared(x: np.ndarray, y: np.ndarray, of_x: np.ndarray, of_y: np
         total += 2 * float(weights[rows] @ sums)
         square = squares[:, : len(sums)]  # pairs within these rows were met in both orders
         total -= float(weights[rows] @ table[_table_index(square)] @ weights[rows])
-    return -total
+    return float(np.sqrt(max(-total, 0.0)))
 
 
 def _table_index(squares: np.ndarray) -> np.ndarray:
@@ -159,11 +167,22 @@ def _bandwidth(x: Histogram, y: Histogram) -> float:
 
 
 def _shared_out(values: np.ndarray, n_bins: int) -> np.ndarray:
-    """Share every point between the two bins around it, so that their centre of mass, and with it the mean, is kept."""
+    """Share every point between the two bins around it, so that their centre of mass, and with it the mean, is kept.
+
+    Args:
+        values: (n_sets, n) from 0 to n_bins - 2, in bins.
+        n_bins: of the grid.
+
+    Returns:
+        (n_sets, n_bins), each row with sum 1.
+    """
+    n_sets, n = values.shape
     below = values.astype(np.int64)
-    above_share = values - below
-    shared = np.bincount(below, 1 - above_share, n_bins) + np.bincount(below + 1, above_share, n_bins)
-    return shared / len(values)
+    above_share = (values - below).ravel()
+    places = (below + n_bins * np.arange(n_sets)[:, None]).ravel()
+    size = n_sets * n_bins
+    shared = np.bincount(places, 1 - above_share, size) + np.bincount(places + 1, above_share, size)
+    return shared.reshape(n_sets, n_bins) / n
 
 
 def _squares(n_bins: int, width: float) -> np.ndarray:
