@@ -57,15 +57,17 @@ def _ids(path: Path) -> list[int]:
 def _rows(database: Any, ids: Sequence[int]) -> Iterator[Any]:
     """Yield ASE's row for every id, or the error that it makes."""
     place = 0
-    while place < len(ids):
-        try:
-            for row in database.select(f"id>={ids[place]}"):
-                yield row
+    with database:  # one connection for all rows, where ASE would make one for each
+        while place < len(ids):
+            try:
+                for row in database.select(f"id>={ids[place]}"):
+                    yield row
+                    place += 1
+            except UNDECODABLE as error:
+                yield error
                 place += 1
-            return
-        except UNDECODABLE as error:
-            yield error
-            place += 1
+            else:
+                return
 
 
 def _molecule(path: Path, frame: int, row: Any) -> Molecule | Refusal:
