@@ -1,9 +1,13 @@
 """What each way of reading bonds says of molecules that can be followed with pencil and table.
 
-Look-up (EDM, pm): C-H < 119, N-H < 111, O-H < 106, H-F < 102, H-H < 84, C-C < 164/139/123, C-N < 157/134/119,
-C-O < 153/125/116, N-N < 155/130/113, O-O < 158/126, F-F < 152 for orders 1/2/3. Too many bonds are an error, for too few
-there are implicit hydrogens. Open Babel: every valence exactly right. G-SphereNet (Å): C-H 1.1284, N-H 1.0478, O-H 1.0187,
-C-C 1.7721, C-N 1.7876, C-O 1.5731, N-N 1.4208; no H-H, H-F, O-O, F-F at all; connected, and no atom with too many.
+Look-up (EDM, pm), orders 1/2/3: C-H < 119, N-H < 111, O-H < 106, H-F < 102, H-H < 84, C-C < 164/139/123,
+C-N < 157/134/119, C-O < 153/125/116, N-N < 155/130/113, O-O < 158/126, F-F < 152. Too many bonds are an error, in place
+of missing ones stand implicit hydrogens.
+
+Open Babel: every valence exactly right.
+
+G-SphereNet (Å): C-H 1.1284, N-H 1.0478, O-H 1.0187, C-C 1.7721, C-N 1.7876, C-O 1.5731, N-N 1.4208; no H-H, H-F, O-O,
+F-F at all; connected, and no atom with too many.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def _built(numbers: np.ndarray, close: ClosePairs) -> Chem.RWMol:
 
     orders = orders_of(numbers, close)
     bonded = orders.nonzero()[0]
-    kinds = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
+    kinds = _bond_types()
     mol = Chem.RWMol()
     for number in numbers.tolist():
         mol.AddAtom(_prototype(number))
@@ -144,6 +144,13 @@ def _built(numbers: np.ndarray, close: ClosePairs) -> Chem.RWMol:
     for a, b, order in zip(first, second, orders[bonded].tolist(), strict=True):
         mol.AddBond(a, b, kinds[order])
     return mol
+
+
+@cache
+def _bond_types() -> dict[int, Chem.BondType]:
+    from rdkit import Chem
+
+    return {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
 
 
 @cache
