@@ -76,7 +76,7 @@ class Measure:
             return f"{100 * value:.2f} %"
         if self.kind == "count":
             return f"{value:,.0f}"
-        return f"{value:.4f} {self.unit}".rstrip() if abs(value) < 100 else f"{value:.1f} {self.unit}".rstrip()
+        return f"{_digits(value)} {self.unit}".rstrip()
 
     @property
     def value_text(self) -> str:
@@ -88,14 +88,12 @@ class Measure:
     @property
     def interval_text(self) -> str:
         """The interval as a table shows it, "82.8 – 84.2" in percent, or the spread, "± 0.12"; "–" if neither."""
-        scale = 100 if self.kind == "share" else 1
-        digits = 2 if self.kind == "share" else 4
         if self.interval is not None and self.total:
-            low, high = (scale * bound for bound in self.interval)
-            return f"{low:.{digits}f} – {high:.{digits}f}"
-        if self.spread is not None:
-            return f"± {scale * self.spread.deviation:.{digits}f}"
-        return "–"
+            return " – ".join(self._bare(bound) for bound in self.interval)
+        return f"± {self._bare(self.spread.deviation)}" if self.spread is not None else "–"
+
+    def _bare(self, value: float) -> str:
+        return f"{100 * value:.2f}" if self.kind == "share" else _digits(value)
 
     @property
     def count_text(self) -> str:
@@ -103,6 +101,15 @@ class Measure:
         if self.kind == "count":
             return self.of
         return f"{self.total:,} {self.of}" if self.kind == "number" else f"{self.count:,} of {self.total:,} {self.of}"
+
+
+def _digits(value: float) -> str:
+    """Return a number to four decimals, to two significant digits where those would show none, to one above 100."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    if abs(value) < 1e-3:
+        return f"{value:.1e}"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.1f}"
 
 
 def share(name: str, label: str, count: int, total: int, of: str, interval: bool = True, **further: Any) -> Measure:
