@@ -14,7 +14,7 @@ from rich.console import Console
 
 from atomweave.errors import RefusedFileError
 from atomweave.evaluation.evaluation import Evaluation, Scored
-from atomweave.evaluation.outputs import as_table, read_metrics, write_metrics, write_molecules
+from atomweave.evaluation.outputs import as_table, print_tables, read_metrics, write_metrics, write_molecules
 from evaluation.judged import HOSTILE, evaluation, sample
 
 
@@ -25,7 +25,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def shown(judged: Evaluation, width: int = 200) -> str:
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
-    console.print(as_table(judged, judged.suites[0]))
+    console.print(as_table(judged, judged.suites[0], width))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -176,7 +176,7 @@ def test_the_table_shows_sets_reference_floor_and_published_figures():
     assert valid.count("50.00 %") == 2
     assert "99.99 %" in valid
     assert "83.50 %" in valid
-    rough = next(line for line in text.splitlines() if "roughness (Å) ↓" in line)
+    rough = next(line for line in text.splitlines() if "roughness ↓" in line)
     assert "0.1234 Å" in rough
     assert "0.0500 Å" in rough
     nothing = next(line for line in text.splitlines() if "nothing" in line)
@@ -184,7 +184,33 @@ def test_the_table_shows_sets_reference_floor_and_published_figures():
     for told in ("Core figures", "18.76 – 81.24", "± 0.20 %", "6 attempts", "Read this.", "roughness: of two"):
         assert told in text
     assert "ours, invalid: atom limit 1; no bonds 1; unreadable: unknown element 1" in text
-    assert "published: thesis, table 5.1, 10,000 molecules" in text
+    assert "Symphony: thesis, table 5.1, 10,000 molecules" in text
+
+
+def test_published_systems_that_do_not_fit_are_named(capsys: pytest.CaptureFixture[str]):
+    judged = evaluation()
+    (row, _) = judged.suites[0].published
+    many = tuple(replace(row, system=f"System number {index}") for index in range(30))
+    judged = replace(judged, suites=(replace(judged.suites[0], published=many),))
+    text = shown(judged, 100)
+    assert max(map(len, text.splitlines())) <= 100
+    assert "…" not in text
+    heading = text.splitlines()[2]
+    assert ("System number 0" in heading, "System number 2" in heading) == (True, False)
+    assert "also published, but too wide for this terminal" in text
+    assert "System number 29" in text
+    print_tables(judged)
+    assert "System number 2 " in capsys.readouterr().out.splitlines()[2]  # no terminal, so more columns
+
+
+def test_a_column_that_every_row_has_is_not_repeated(tmp_path: Path):
+    judged = evaluation()
+    results = judged.sets[0].results[0]
+    repeated = {**results, "other": replace(results["other"], columns={"smiles": ["C"] * 6, "kept": [1] * 6})}
+    write_molecules(tmp_path / "m.csv", replace(judged, sets=(replace(judged.sets[0], results=(repeated,)),)))
+    heading = (tmp_path / "m.csv").read_text().splitlines()[0].split(",")
+    assert heading.count("smiles") == 1
+    assert heading[-1] == "kept"
 
 
 def test_a_long_list_of_reasons_is_summed_up():

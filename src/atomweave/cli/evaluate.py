@@ -176,10 +176,6 @@ def _write(evaluation: Evaluation, out: Path, shown: int, chemiscope: bool) -> N
 
 
 def _print(evaluation: Evaluation) -> None:
-    from rich.console import Console
+    from ..evaluation.outputs import print_tables
 
-    from ..evaluation.outputs import as_table
-
-    console = Console(soft_wrap=True)
-    for suite in evaluation.suites:
-        console.print(as_table(evaluation, suite))
+    print_tables(evaluation)

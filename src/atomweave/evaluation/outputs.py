@@ -20,14 +20,14 @@ import numpy as np
 from ..errors import RefusedFileError
 from ..files import write_atomic
 from ..io.frames import printable
-from .terminal import as_table, invalid
+from .terminal import as_table, invalid, print_tables
 
 if TYPE_CHECKING:
     from .evaluation import Evaluation, Scored, Suite
     from .metric import Result
     from .sample import Sample
 
-__all__ = ["as_table", "read_metrics", "write_metrics", "write_molecules"]
+__all__ = ["as_table", "print_tables", "read_metrics", "write_metrics", "write_molecules"]
 
 SCHEMA = 1
 """Version of metrics.json; a reader refuses others."""
@@ -87,7 +87,8 @@ def read_metrics(path: str | Path) -> dict[str, Any]:
 def write_molecules(path: str | Path, evaluation: Evaluation) -> None:
     """Write one row an attempt: where it comes from, its verdict, and every metric's value for it.
 
-    Columns of the same name in several metrics are told apart by the metric's name and a slash.
+    A metric's column that has the name of one of `BASE_COLUMNS` says the same and is left out; columns of the same name
+    in several metrics are told apart by the metric's name and a slash.
     """
     names = metric_columns(evaluation)
     with write_atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
@@ -181,10 +182,10 @@ def metric_columns(evaluation: Evaluation) -> list[tuple[str, str, str]]:
         for results in scored.results:
             found |= {(metric, column): None for metric, result in results.items() for column in result.columns}
     times = Counter(column for _, column in found)
-    taken = set(BASE_COLUMNS)
     return [
-        (metric, column, f"{metric}/{column}" if times[column] > 1 or column in taken else column)
+        (metric, column, f"{metric}/{column}" if times[column] > 1 else column)
         for metric, column in found
+        if column not in BASE_COLUMNS
     ]
 
 

@@ -6,6 +6,8 @@ markup, and printable: a name with an escape sequence in it shows the sequence.
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -20,41 +22,90 @@ if TYPE_CHECKING:
     from .measure import Measure
 
 NARROWEST = 70  # characters; the notes below are as wide as the table
+WIDE = 240  # characters, where no terminal limits them
+LABEL_WIDTH = 28  # characters; longer labels go on in the next line
 REASONS_SHOWN = 8  # metrics.json has them all
 
 
-def as_table(evaluation: Evaluation, suite: Suite) -> Table:
-    """Return a suite's table for a terminal: measures down; sets, reference, floor and published systems across."""
+def print_tables(evaluation: Evaluation) -> None:
+    """Print the table of every suite to standard output, as wide as the terminal; wider where it goes to a file."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=WIDE)
+    for suite in evaluation.suites:
+        console.print(as_table(evaluation, suite, console.width))
+
+
+def as_table(evaluation: Evaluation, suite: Suite, width: int = WIDE) -> Table:
+    """Return a suite's table for a terminal: measures down; sets, reference, floor and published systems across.
+
+    Args:
+        evaluation: what was found.
+        suite: the table.
+        width: characters; published systems that do not fit are named below the table.
+    """
     from rich.table import Table
     from rich.text import Text
 
     names = evaluation.rows(suite)
     published = [row for row in suite.published if any(name in row.values for name in names)]
-    has_reference = any(name in evaluation.reference.values for name in names)
-    floors = {name: [s.measures[name].floor for s in evaluation.sets if name in s.measures] for name in names}
-    has_floor = any(floor is not None for of_name in floors.values() for floor in of_name)
+    own, others = _own_columns(evaluation, names), [_published_column(evaluation, row, names) for row in published]
+    shown = _fitting(own, others, width)
 
-    notes = Text("\n".join(_notes(evaluation, suite, names, published)))
+    notes = Text("\n".join(_notes(evaluation, suite, names, published, published[shown:])))
     table = Table(title=Text(printable(suite.title)), caption=notes, caption_justify="left", min_width=NARROWEST)
-    table.add_column("", min_width=12)
-    headings = [scored.name for scored in evaluation.sets]
-    headings += [evaluation.reference.name] if has_reference else []
-    headings += ["floor"] if has_floor else []
-    headings += [row.system for row in published]
-    for heading in headings:
-        table.add_column(Text(printable(heading)), justify="right")
-    for name in names:
-        having = [scored.measures.get(name) for scored in evaluation.sets]
-        known = [measure for measure in having if measure is not None]
-        cells = [(_label(known[0]), _counted(known)), *map(_own, having)]
-        if has_reference:
-            cells.append(_given(known[0], evaluation.reference.values.get(name)))
-        if has_floor:
-            distinct = dict.fromkeys(known[0].number_text(floor) for floor in floors[name] if floor is not None)
-            cells.append((" / ".join(distinct), ""))
-        cells += [_given(known[0], row.values.get(name), row.spread.get(name)) for row in published]
-        table.add_row(*(_cell(*cell) for cell in cells))
+    table.add_column("", min_width=LABEL_WIDTH)
+    columns = [*own, *others[:shown]]
+    for heading, _ in columns:
+        table.add_column(Text(printable(heading)), justify="right", no_wrap=True)
+    for row, name in enumerate(names):
+        known = [scored.measures[name] for scored in evaluation.sets if name in scored.measures]
+        table.add_row(_text((_label(known[0]), _counted(known))), *(_text(cells[row]) for _, cells in columns))
     return table
+
+
+Cell = tuple[str, str]
+"""A figure and what stands below it."""
+
+Column = tuple[str, list[Cell]]
+"""A heading and one cell a row."""
+
+
+def _own_columns(evaluation: Evaluation, names: Sequence[str]) -> list[Column]:
+    """Return the columns that were measured here: the sets, the reference and the floor where there are any."""
+    columns: list[Column] = [
+        (scored.name, [_own(scored.measures.get(name)) for name in names]) for scored in evaluation.sets
+    ]
+    values = evaluation.reference.values
+    if any(name in values for name in names):
+        cells = [_given(evaluation.measure(name), values.get(name)) for name in names]
+        columns.append((evaluation.reference.name, cells))
+    floors = []
+    for name in names:
+        given = [scored.measures[name].floor for scored in evaluation.sets if name in scored.measures]
+        texts = [evaluation.measure(name).number_text(floor) for floor in given if floor is not None]
+        floors.append((" / ".join(dict.fromkeys(texts)), ""))
+    if any(text for text, _ in floors):
+        columns.append(("floor", floors))
+    return columns
+
+
+def _published_column(evaluation: Evaluation, row: PublishedRow, names: Sequence[str]) -> Column:
+    return row.system, [_given(evaluation.measure(n), row.values.get(n), row.spread.get(n)) for n in names]
+
+
+def _fitting(own: Sequence[Column], others: Sequence[Column], width: int) -> int:
+    """Return how many of the further columns fit beside the own ones."""
+    left = width - LABEL_WIDTH - 4 - sum(map(_width, own))
+    fitting = itertools.takewhile(lambda taken: taken <= left, itertools.accumulate(map(_width, others)))
+    return sum(1 for _ in fitting)
+
+
+def _width(column: Column) -> int:
+    heading, cells = column
+    return 3 + max(len(text) for text in (printable(heading), *itertools.chain.from_iterable(cells)))
 
 
 def invalid(scored: Scored) -> dict[str, int]:
@@ -64,9 +115,7 @@ def invalid(scored: Scored) -> dict[str, int]:
 
 
 def _label(measure: Measure) -> str:
-    arrow = {"high": " ↑", "low": " ↓"}.get(measure.better, "")
-    unit = f" ({measure.unit})" if measure.unit else ""
-    return f"{measure.label}{unit}{arrow}"
+    return measure.label + {"high": " ↑", "low": " ↓"}.get(measure.better, "")
 
 
 def _counted(measures: Sequence[Measure]) -> str:
@@ -77,26 +126,32 @@ def _counted(measures: Sequence[Measure]) -> str:
     return f"{first.total:,} {first.of}"
 
 
-def _own(measure: Measure | None) -> tuple[str, str]:
+def _own(measure: Measure | None) -> Cell:
     if measure is None:
         return "", ""
     return measure.value_text, measure.interval_text.removeprefix("–")
 
 
-def _given(measure: Measure, value: float | None, spread: float | None = None) -> tuple[str, str]:
+def _given(measure: Measure, value: float | None, spread: float | None = None) -> Cell:
     if value is None:
         return "", ""
     return measure.number_text(value), "" if spread is None else f"± {measure.number_text(spread)}"
 
 
-def _cell(text: str, below: str) -> Text:
+def _text(cell: Cell) -> Text:
     from rich.text import Text
 
-    lines = [(printable(text), ""), *([("\n", ""), (printable(below), "dim")] if below else [])]
-    return Text.assemble(*lines)
+    text, below = (printable(part) for part in cell)
+    return Text.assemble(text, "\n", (below, "dim")) if below else Text(text)
 
 
-def _notes(evaluation: Evaluation, suite: Suite, names: Sequence[str], published: Sequence[PublishedRow]) -> list[str]:
+def _notes(
+    evaluation: Evaluation,
+    suite: Suite,
+    names: Sequence[str],
+    published: Sequence[PublishedRow],
+    omitted: Sequence[PublishedRow],
+) -> list[str]:
     """Return the lines below a table: what one must know to read it, and why attempts are invalid."""
     notes = [suite.note] if suite.note else []
     if not names:
@@ -109,6 +164,11 @@ def _notes(evaluation: Evaluation, suite: Suite, names: Sequence[str], published
             told = [f"{reason} {n:,}" for reason, n in list(reasons.items())[:REASONS_SHOWN]]
             further = sum(list(reasons.values())[REASONS_SHOWN:])
             notes.append(f"{scored.name}, invalid: {'; '.join(told)}{f'; other {further:,}' if further else ''}")
-    sources = dict.fromkeys(", ".join(filter(None, [row.source, row.conditions])) for row in published)
-    notes += [f"published: {source}" for source in sources]
+    for row in published[: len(published) - len(omitted)]:
+        notes.append(f"{row.system}: {', '.join(filter(None, [row.source, row.conditions]))}")
+    if omitted:
+        systems = ", ".join(dict.fromkeys(row.system for row in omitted))
+        notes.append(
+            f"also published, but too wide for this terminal (report.html and metrics.json have them): {systems}"
+        )
     return [printable(note) for note in notes]
