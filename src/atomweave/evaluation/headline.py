@@ -1,7 +1,8 @@
 """The table under every sample: attempted, finished, valid, strict, unique, stable, each with its denominator.
 
-Uniqueness has no interval: resampling a sample repeats its members and biases the figure. It also falls with the
-number of samples, so two figures compare only at equal numbers.
+Uniqueness has no interval: resampling a sample repeats its members and biases the figure. In its place stands the
+standard deviation over disjoint blocks, where there are enough attempts for two. It also falls with the number of
+samples, so two figures compare only at equal numbers.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Headline:
         table = Table(title=title or None, caption=why)
         table.add_column("")
         table.add_column("value", justify="right")
-        table.add_column("95 %", justify="right")
+        table.add_column("95 % (or ± s.d.)", justify="right")
         table.add_column("counted", justify="right")
         if self.reference:
             table.add_column(self.reference_name, justify="right")

@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from ...chemistry.radii import bonded_pairs
+from ...errors import InputError
 
 if TYPE_CHECKING:
     from rdkit import Chem
@@ -62,7 +63,10 @@ def _bonds(perception: Perception) -> list[float]:
 
 def _connectivity(verdict: Verdict) -> list[float]:
     assert verdict.molecule is not None
-    pairs = bonded_pairs(verdict.molecule.numbers, verdict.molecule.positions)
+    try:
+        pairs = bonded_pairs(verdict.molecule.numbers, verdict.molecule.positions)
+    except InputError:  # thousands of atoms on a heap: nothing that lines between them would show
+        return []
     return [value for a, b in pairs.tolist() for value in (a, b, 1.0)]
 
 
