@@ -27,7 +27,7 @@ OPTIONAL = {
     "dask",
     "distributed",
 }
-OPTIONAL |= {"vesin", "zuko", "posebusters", "scipy", "hypothesis", "beartype"}
+OPTIONAL |= {"vesin", "zuko", "posebusters", "tblite", "scipy", "hypothesis", "beartype"}
 
 BELOW = {
     "errors": set(),

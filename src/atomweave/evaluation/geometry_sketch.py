@@ -7,8 +7,8 @@ eight random projections of them, which keep such differences (W. B. Johnson, J.
 (1984)) up to a quarter of themselves, each in steps of 0.01 Å and modulo 2.56 Å.
 
 On 422 pairs of GFN2-xTB minima of QM9 molecules (one from QM9's geometry, one from a random conformer) a tolerance of
-0.1 Å joins all with a best-fit RMSD below 0.2 Å, six in ten of those between 0.3 and 0.5 Å, and one in twenty beyond;
-Gaussian noise of 0.05 Å on every coordinate passes in 99 % of cases, of 0.1 Å in 36 %.
+0.1 Å joins all whose best-fit RMSD (either hand) is below 0.2 Å, six in ten of those between 0.3 and 0.5 Å, and one in
+twenty beyond; Gaussian noise of 0.05 Å on every coordinate passes in 99 % of cases, of 0.1 Å in 36 %.
 """
 
 from __future__ import annotations

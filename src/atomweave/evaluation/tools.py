@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 
-DECIDING = ("atomweave", "rdkit", "numpy", "torch", "openbabel-wheel", "openbabel", "networkx", "posebusters")
+DECIDING = ("atomweave", "rdkit", "numpy", "torch", "openbabel-wheel", "openbabel", "networkx", "posebusters", "tblite")
 
 
 def tool_versions(packages: tuple[str, ...] = DECIDING) -> dict[str, str]:
