@@ -329,6 +329,23 @@
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("close", settle);
 
+  // --- long tables: the rows of a group stay folded until asked for; without scripts and on paper all are shown -----
+  for (const body of document.querySelectorAll("tbody[data-foldable]")) {
+    const rows = body.querySelectorAll("tr.detail").length;
+    const heading = body.querySelector("tr.group span");
+    if (rows < 3 || !heading) continue;
+    const button = make("button", heading.textContent, "fold");
+    button.type = "button";
+    button.append(make("span", `${rows} rows`, "quiet"));
+    const fold = (folded) => {
+      body.toggleAttribute("data-folded", folded);
+      button.setAttribute("aria-expanded", String(!folded));
+    };
+    button.addEventListener("click", () => fold(!body.hasAttribute("data-folded")));
+    heading.replaceWith(button);
+    fold(true);
+  }
+
   // The colours of carbon and hydrogen follow the page's theme.
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     settle();

@@ -7,6 +7,7 @@ level with it where it lies inside.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,10 +81,15 @@ class Standing:
         parts = [self._side(better, self.ahead), self._side("level with", self.level), self._side(worse, self.behind)]
         return ", ".join(filter(None, parts))
 
+    def _named(self, mark: Mark) -> str:
+        """Return the system's name, with where the value is written if there is another value of it elsewhere."""
+        twice = sum(mark.system == other.system for other in (*self.ahead, *self.level, *self.behind)) > 1
+        return f"{mark.system} in {re.split('[,;]', mark.source)[0]}" if twice else mark.system
+
     def _side(self, word: str, marks: Sequence[Mark]) -> str:
         if not marks:
             return ""
-        values = [f"{mark.system} ({brief(self.measure, mark.value, unit=False)})" for mark in marks]
+        values = [f"{self._named(mark)} ({brief(self.measure, mark.value, unit=False)})" for mark in marks]
         if len(marks) <= NAMED_AT_MOST:
             return f"{word} {listed(values)}"
         return f"{word} {values[0]}, {values[1]} and {len(marks) - 2} more as far as {values[-1]}"

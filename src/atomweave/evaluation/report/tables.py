@@ -39,6 +39,12 @@ GROUPS = {
 """Headings of measures whose names share what stands before the slash."""
 
 SPREAD = "±: standard deviation over"
+LONG = 45
+"""Rows of a table whose groups are folded until somebody asks for them."""
+
+SUMMARIES = ("mean", "all_pass", "all_pass_with_energy")
+"""Endings of the names of measures that stand for their group."""
+
 INLINE = 64
 """A note of one row alone that is no longer than this stands in the row, not under the table."""
 
@@ -65,7 +71,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One measure; `group` is the heading above it where a group of rows begins."""
+    """One measure; `summary` marks the one that stands for its group while that is folded."""
 
     name: str
     label: str
@@ -75,7 +81,15 @@ class Row:
     notes: tuple[int, ...]
     note: str
     cells: tuple[Cell, ...]
-    group: str
+    summary: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows under one heading; those of a long table are folded at first."""
+
+    heading: str
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -87,9 +101,14 @@ class Table:
     title: str
     note: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    groups: tuple[Group, ...]
     notes: tuple[str, ...]
     sources: tuple[str, ...]
+
+    @property
+    def folded(self) -> bool:
+        """Whether the groups are better folded at first."""
+        return sum(len(group.rows) for group in self.groups) > LONG
 
 
 def table(evaluation: Evaluation, suite: Suite) -> Table | None:
@@ -118,26 +137,25 @@ def table(evaluation: Evaluation, suite: Suite) -> Table | None:
     for heading in {name.partition("/")[0] for name in names if "/" in name}:
         group_names = [name for name in names if name.startswith(f"{heading}/")]
         labels |= dict(zip(group_names, _without_heading([labels[name] for name in group_names]), strict=True))
-    rows = []
-    previous = ""
+    groups: dict[str, list[Row]] = {}
     for name in names:
         having = [measure for measure in measures[name] if measure is not None]
-        group = name.partition("/")[0] if "/" in name else ""
         own = list(dict.fromkeys(note for measure in having for note in _notes_of(measure)))
         alone = [note for note in own if note not in footnotes]
-        cells = _cells(evaluation, name, measures[name], published, has_reference, has_floor, footnotes)
-        rows.append(
-            Row(
-                name, labels[name], ARROWS.get(having[0].better, ""), DIRECTIONS.get(having[0].better, ""),
-                common_denominator(having), tuple(footnotes.index(note) + 1 for note in own if note in footnotes),
-                alone[0] if len(alone) == 1 and len(having) == 1 else "", tuple(cells),
-                "" if group == previous else GROUPS.get(group, group.replace("_", " ")),
-            )
+        group, _, last = name.partition("/")
+        row = Row(
+            name, labels[name], ARROWS.get(having[0].better, ""), DIRECTIONS.get(having[0].better, ""),
+            common_denominator(having) if having[0].kind != "count" else "",
+            tuple(footnotes.index(note) + 1 for note in own if note in footnotes),
+            alone[0] if len(alone) == 1 and len(having) == 1 else "",
+            tuple(_cells(evaluation, name, measures[name], published, has_reference, has_floor, footnotes)),
+            last in SUMMARIES,
         )  # fmt: skip
-        previous = group
+        groups.setdefault(group if last else "", []).append(row)
+    headed = [Group(GROUPS.get(key, key.replace("_", " ")), tuple(rows)) for key, rows in groups.items()]
     key = evaluation.suites.index(suite)
     return Table(
-        key, suite.name, suite.title, suite.note, tuple(columns), tuple(rows), tuple(footnotes), tuple(sources)
+        key, suite.name, suite.title, suite.note, tuple(columns), tuple(headed), tuple(footnotes), tuple(sources)
     )
 
 
@@ -172,8 +190,11 @@ def _cells(
     if has_reference:
         cells.append(Cell(_text(first, evaluation.reference.values.get(name)), kind="reference"))
     if has_floor:
-        floors = list(dict.fromkeys(first.number_text(m.floor) for m in having if m.floor is not None))
-        cells.append(Cell(" / ".join(floors), kind="floor"))
+        floors = [measure.floor for measure in having if measure.floor is not None]
+        # It depends on the size of the set: from the smallest to the largest where there are several.
+        ends = [first.number_text(end) for end in (min(floors), max(floors))] if floors else []
+        low = f"{ends[0].removesuffix(f' {first.unit}')} – " if ends and ends[0] != ends[1] else ""
+        cells.append(Cell(f"{low}{ends[1]}" if ends else "", kind="floor"))
     for row in published:
         text = _text(first, row.values.get(name))
         spread = [f"± {_text(first, row.spread[name]).removesuffix(' %')}"] if name in row.spread else []
