@@ -81,3 +81,29 @@ def test_mirror_images_of_a_chiral_molecule_differ():
     molecule = worked.embedded("C[C@H](N)O")
     mirrored = Molecule(molecule.numbers, molecule.positions * [-1, 1, 1])
     assert perceive(molecule).smiles != perceive(mirrored).smiles
+
+
+def test_ring_sizes_are_those_of_the_smallest_set_of_smallest_rings():
+    # Cubane has six faces, five of which are independent; RDKit's own ring information lists all six.
+    cubane = worked.embedded("C12C3C4C1C5C2C3C45")
+    for molecule, sizes in (
+        (worked.methane(), []),
+        (worked.benzene(), [6]),
+        (worked.bicyclopentane(), [4, 4]),
+        (cubane, [4] * 5),
+        (worked.embedded("C1CC1CC1CCC1"), [3, 4]),
+    ):
+        assert sorted(perceive(molecule).rings) == sizes
+
+
+def test_a_large_molecule_has_the_bonds_of_its_parts():
+    part = worked.formaldehyde()
+    places = 6.0 * np.stack(np.meshgrid(*[np.arange(5)] * 3), -1).reshape(-1, 1, 3)[:80]
+    places[40:] += 1e6  # half of it far away
+    whole = Molecule(np.tile(part.numbers, 80), (part.positions + places).reshape(-1, 3))
+    found = perceive(whole)
+    alone = perceive(part)
+    assert (found.n_fragments, found.strict, len(found.bonds)) == (80, False, 240)
+    expected = (np.arange(80)[:, None, None] * len(part) + alone.bonds).reshape(-1, 2)
+    np.testing.assert_array_equal(found.bonds, expected)
+    np.testing.assert_array_equal(found.orders, np.tile(alone.orders, 80))
