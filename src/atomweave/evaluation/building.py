@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 TRAINED_ON = frozenset({"novelty", "memorisation"})
 """Metrics about the molecules that a model has seen: described on the training split, measured on the held-out one."""
 
-PARTS = {"posebusters": 2_000, "posebusters_packaged": 2_000, "openbabel": 10_000, "gspherenet": 10_000,
-         "bond_lengths_gspherenet": 1_000}  # fmt: skip
+PARTS = {
+    "posebusters": 2_000,
+    "posebusters_packaged": 2_000,
+    "openbabel": 10_000,
+    "gspherenet": 10_000,
+    "bond_lengths_gspherenet": 1_000,
+}
 """Metrics that cost milliseconds a molecule and more: the reference's own value comes from so many random molecules."""
 
 TRAINING_SPLITS = ("edm/train", "train")
