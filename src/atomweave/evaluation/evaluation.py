@@ -109,12 +109,19 @@ class Evaluation:
             raise UsageError(f"there is no figure {name!r}: {did_you_mean(name, measures)}")
         return measures[name]
 
-    def rows(self, suite: Suite) -> list[str]:
-        """Return the names of the measures that a suite shows and at least one set has, in order."""
+    def rows(self, suite: Suite, at_most: int | None = None) -> list[str]:
+        """Return the names of the measures that a suite shows and at least one set has, in order.
+
+        Args:
+            suite: the table.
+            at_most: of a family ("groups/") with more rows than this only the mean is named, if it has one.
+        """
         known: dict[str, None] = dict.fromkeys(name for scored in self.sets for name in scored.measures)
         chosen: dict[str, None] = {}
         for row in suite.rows:
             matching = [name for name in known if name.startswith(row)] if row.endswith("/") else [row]
+            if at_most is not None and len(matching) > at_most:
+                matching = [f"{row}mean"]
             chosen |= dict.fromkeys(name for name in matching if name in known)
         return list(chosen)
 

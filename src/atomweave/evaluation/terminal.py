@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from .measure import Measure
 
 NARROWEST = 70  # characters; the notes below are as wide as the table
-WIDE = 240  # characters, where no terminal limits them
+WIDE = 160  # characters, where no terminal limits them
 LABEL_WIDTH = 28  # characters; longer labels go on in the next line
+FAMILY_SHOWN = 9  # rows; of a larger family the mean, and metrics.json and report.html have them all
 REASONS_SHOWN = 8  # metrics.json has them all
 
 
@@ -49,7 +50,7 @@ def as_table(evaluation: Evaluation, suite: Suite, width: int = WIDE) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    names = evaluation.rows(suite)
+    names = evaluation.rows(suite, FAMILY_SHOWN)
     published = [row for row in suite.published if any(name in row.values for name in names)]
     own, others = _own_columns(evaluation, names), [_published_column(evaluation, row, names) for row in published]
     shown = _fitting(own, others, width)
