@@ -45,8 +45,11 @@ def heat_maps(
         x = LEFT + place * (block + GAP)
         ordered = values[np.argsort(-values[:, key], kind="stable")]
         drawing.text(x + block / 2, 13, shorten(name, block // 7), "map-name", "middle")
-        drawing.add("image", hint=f"{name}: {n:,} atoms", x=x, y=TOP, width=block, height=ROWS_HIGH,
-                    href=png(ordered / limit), preserveAspectRatio="none", class_="pixels")  # fmt: skip
+        if len(values):
+            drawing.add("image", hint=f"{name}: {n:,} atoms", x=x, y=TOP, width=block, height=ROWS_HIGH,
+                        href=png(ordered / limit), preserveAspectRatio="none", class_="pixels")  # fmt: skip
+        else:
+            drawing.text(x + block / 2, TOP + ROWS_HIGH / 2, "none", "tick", "middle")
         drawing.add("rect", x=x, y=TOP, width=block, height=ROWS_HIGH, class_="frame")
         for component, label in enumerate(labels):
             middle = x + CELL * (component + 0.5) + 3

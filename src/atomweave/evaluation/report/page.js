@@ -281,7 +281,6 @@
   };
   const isView = (hash) => /^#\w+=/.test(hash);
   const read = () => {
-    if (!isView(location.hash)) return;
     const wanted = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
     for (const key of Object.keys(start)) chosen[key] = wanted[key] || start[key];
     if (!Object.hasOwn(verdicts, chosen.verdict)) chosen.verdict = start.verdict;
@@ -298,9 +297,9 @@
     chosen.search = event.target.value;
     apply();
   });
-  addEventListener("hashchange", read);
-  apply();
-  read();
+  addEventListener("hashchange", () => isView(location.hash) && read());
+  if (isView(location.hash)) read();
+  else apply();
   cards.forEach((card) => seen.observe(card));
 
   // --- one molecule, larger ----------------------------------------------------------------------------------------

@@ -273,25 +273,23 @@ def _first_sentence(evaluation: Evaluation, standing: Standing) -> str:
 
 
 def _against_reference(evaluation: Evaluation, standings: dict[str, Standing]) -> list[str]:
-    """Say in which share the set comes nearest to the reference data and in which it falls furthest behind."""
-    gaps = [
-        (own - standing.measure.value, standing.label)
-        for name, standing in standings.items()
-        if name != "novel"  # new molecules are no aim
-        and standing.measure.kind == "share"
-        and standing.measure.better == "high"
-        and (own := evaluation.reference.values.get(name)) is not None
-    ]
-    if len(gaps) < 2:
-        return []
-    ordered = sorted(gaps, key=lambda gap: gap[0])
-    (near, nearest), (far, furthest) = ordered[0], ordered[-1]
+    """Say in which shares the set is level with the reference data, and in which it falls furthest behind."""
     name = evaluation.reference.name
-    return [f"Furthest from {name} itself: {furthest} ({_points(far)}); nearest: {nearest} ({_points(near)})."]
-
-
-def _points(gap: float) -> str:
-    return f"{abs(100 * gap):.1f} points {'below' if gap >= 0 else 'above'}"
+    level, gaps = [], []
+    for key, standing in standings.items():
+        own, measure = evaluation.reference.values.get(key), standing.measure
+        if own is None or measure.kind != "share" or measure.better != "high":
+            continue
+        low, high = uncertainty(measure) or (measure.value, measure.value)
+        if low <= own <= high:
+            level.append(standing.label)
+        elif own > high:
+            gaps.append((own - measure.value, standing.label))
+    said = [f"Level with {name} itself in {listed(level)}."] if level else []
+    if gaps:
+        gap, label = max(gaps)
+        said.append(f"Furthest behind {name} itself in {label}, by {100 * gap:.1f} points.")
+    return said
 
 
 def common_denominator(measures: Sequence[Measure]) -> str:

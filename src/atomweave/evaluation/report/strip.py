@@ -105,9 +105,10 @@ def _scale(values: Sequence[float], is_share: bool) -> Scale:
     if not is_share and min(values) >= 0:
         low = 0.0  # of a distance, 0 is what matters
     if is_share:
-        low = max(low, 0.0)
-        high = min(high, 1.0)
-        low = min(low, high - 0.05)  # never so narrow that hundredths of a percent look like a difference
+        # Never so narrow that hundredths of a percent look like a difference.
+        low, high = max(low, 0.0), min(high, 1.0)
+        low = max(min(low, high - 0.05), 0.0)
+        high = max(high, low + 0.05)
     return Scale(low, high, MARGIN, WIDTH - MARGIN)
 
 

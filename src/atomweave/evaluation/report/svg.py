@@ -177,10 +177,12 @@ def levels(spans: Sequence[tuple[float, float]], gap: float = 6) -> list[int]:
 
 
 def plain_number(value: float) -> str:
-    """Return a tick's label: "0.2", "1,000", "−5", "10⁻⁴"."""
+    """Return a tick's label: "0.2", "1,000", "−5", "2·10⁻⁵"."""
     if value < 0:
         return "−" + plain_number(-value)
-    if value and value < 1e-3:
-        power = round(math.log10(value))
-        return "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{value:,.10g}" if value >= 1 else f"{np.round(value, 10):g}"
+    if not value or value >= 1e-4:
+        return f"{value:,.10g}" if value >= 1 else f"{np.round(value, 10):g}"
+    power = math.floor(math.log10(value))
+    raised = "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    digits = f"{value / 10.0**power:.3g}"
+    return raised if digits == "1" else f"{digits}·{raised}"
