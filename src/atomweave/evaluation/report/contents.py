@@ -20,7 +20,21 @@ if TYPE_CHECKING:
     from ..evaluation import Evaluation
 
 LETTERS = [*string.ascii_lowercase, *(first + second for first in "abc" for second in string.ascii_lowercase)]
-SAID_ELSEWHERE = frozenset({"valid", "strict", "smiles", "reason", "formula", "finished", "name", "n_fragments"})
+SAID_ELSEWHERE = frozenset(
+    {
+        "valid",
+        "strict",
+        "smiles",
+        "reason",
+        "formula",
+        "finished",
+        "name",
+        "n_fragments",
+        "n_atoms",
+        "n_rings",
+        "ring_sizes",
+    }
+)
 """Columns that a molecule's card shows anyway."""
 
 

@@ -59,7 +59,7 @@
     part.viewer.addModel().addAtoms(atomsOf(molecule));
     part.viewer.setStyle({}, style());
     part.viewer.zoomTo();
-    part.viewer.zoom(1.25); // its own margin is wide
+    part.viewer.zoom(1.12); // its own margin is wide
     if (molecule.view) part.viewer.setView(molecule.view, true);
     else part.viewer.rotate(25, { x: 1, y: 1, z: 0 });
     part.viewer.render();
