@@ -50,8 +50,10 @@ def test_the_first_sentence_compares():
     ((index, name, sentences),) = ledes(page, decisions(page))
     assert (index, name) == (0, "mine")
     assert sentences == [
-        "66.9 % xyz2mol-valid (66.0 to 67.8; 10,000 attempts): "
-         "below Symphony (83.5) and EDM (86.7); QM9 itself 99.99 %.",
+        (
+            "66.9 % xyz2mol-valid (66.0 to 67.8; 10,000 attempts): below Symphony (83.5) and EDM (86.7); "
+            "QM9 itself 99.99 %."
+        ),
         "Rank among the published systems: 3rd of 3 in xyz2mol-valid.",
         "Furthest behind QM9 itself in xyz2mol-valid, by 33.1 points.",
     ]
