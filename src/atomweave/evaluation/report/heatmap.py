@@ -14,7 +14,7 @@ from .svg import Drawing, Figure, Reading, shorten
 POSITIVE, NEGATIVE = (196, 78, 30), (38, 96, 178)  # vermilion and blue: told apart by nearly everybody
 SHOWN = 200
 """Rows of a heat map."""
-CELL, ROWS_HIGH, GAP, TOP, LEFT = 12, 220, 24, 22, 6
+CELL, ROWS_HIGH, GAP, TOP, LEFT, SCALE_WIDTH = 12, 220, 24, 22, 6, 62
 
 
 def heat_maps(
@@ -37,7 +37,7 @@ def heat_maps(
     key = int(np.argmax(np.var(chosen[0][1], axis=0)))
     n_components = chosen[0][1].shape[1]
     block = CELL * n_components
-    width = LEFT + len(chosen) * (block + GAP) + 52
+    width = LEFT + len(chosen) * (block + GAP) + SCALE_WIDTH
     height = TOP + ROWS_HIGH + 34
     said = "; ".join(f"{name}, {n:,} atoms, mean components {_spoken(values)}" for name, values, n in chosen)
     drawing = Drawing(width, height, f"{title}: heat maps of the bispectrum. {said}")
@@ -55,7 +55,7 @@ def heat_maps(
             middle = x + CELL * (component + 0.5) + 3
             drawing.add("text", label, class_="component", text_anchor="end",
                         transform=f"translate({middle:.1f} {TOP + ROWS_HIGH + 6}) rotate(-90)")  # fmt: skip
-    x = width - 50
+    x = width - SCALE_WIDTH + 2
     bar = np.linspace(1, -1, 64)[:, None]
     drawing.add(
         "image", x=x, y=TOP, width=9, height=ROWS_HIGH, href=png(bar), preserveAspectRatio="none", class_="pixels"
