@@ -38,7 +38,8 @@ BELOW = {
     "memory": set(),
     "randomness": {"errors"},
     "species": {"errors"},
-    "tensorfile": {"errors", "files"},
+    "arrayfile": {"errors", "files"},
+    "tensorfile": {"arrayfile", "errors", "files"},
     "molecule": {"errors", "species"},
     "io": {"molecule"},
     "data": {"molecule", "io"},
@@ -55,7 +56,18 @@ BELOW = {
 }
 """For each part, the parts directly below it; it may import those, what lies below them, and the plain modules."""
 
-PLAIN = {"columns", "config", "errors", "files", "isolation", "memory", "randomness", "species", "tensorfile"}
+PLAIN = {
+    "arrayfile",
+    "columns",
+    "config",
+    "errors",
+    "files",
+    "isolation",
+    "memory",
+    "randomness",
+    "species",
+    "tensorfile",
+}
 
 
 def run_python(code: str) -> str:

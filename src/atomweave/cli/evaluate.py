@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
+from ..io.frames import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..evaluation.attempts import Attempts
     from ..evaluation.evaluation import Evaluation
-    from ..evaluation.reading import Attempts
     from ..evaluation.sample import Progress
 
 app = typer.Typer(add_completion=False)
@@ -59,7 +61,7 @@ def evaluate(
     relaxed: Annotated[
         str, typer.Option(help="Valid molecules, drawn at random, that are relaxed with GFN2-xTB; or all.")
     ] = "200",
-    seed: Annotated[int, typer.Option(help="Draws these molecules.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws these molecules.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes, by default one a CPU.")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for the bonds of one molecule.")] = 10.0,
     shown: Annotated[int, typer.Option("--shown", min=0, help="Molecules on the page's wall.")] = 500,
@@ -83,11 +85,12 @@ def evaluate(
     from ..evaluation.suites import DEFAULT, Settings, suite_named
 
     settings = Settings(_count("--energies", energies), _count("--relaxed", relaxed), seed, workers)
+    suites = [suite_named(name, settings) for name in dict.fromkeys(suite or [DEFAULT])]
+    files = _named(samples, names)
+    known = _temperatures(temperatures, list(files))
+    sets = {name: [_read(path, format_, number) for path in paths] for name, paths in files.items()}
     with contextlib.ExitStack() as bars:
-        work = Work(workers, timeout, _Bars(bars).show)
-        suites = [suite_named(name, settings) for name in suite or [DEFAULT]]
-        sets = _read(samples, names, format_, number)
-        evaluation = score(sets, reference, suites, work, _temperatures(temperatures, sets))
+        evaluation = score(sets, reference, suites, Work(workers, timeout, _Bars(bars).show), known)
     try:
         if out is not None:
             _write(evaluation, out, shown, chemiscope)
@@ -104,45 +107,50 @@ def _targets(out: Path | None, chemiscope: bool) -> list[Path]:
     return [out / name for name in names]
 
 
-def _read(
-    samples: Sequence[Path], names: str | None, format_: str | None, number: int | None
-) -> dict[str, list[Attempts]]:
+def _named(samples: Sequence[Path], names: str | None) -> dict[str, list[Path]]:
+    """Return the files of each set: by the names given, else each its own set, named after its file."""
+    if len({path.resolve() for path in samples}) < len(samples):
+        twice = next(path for path in samples if [other.resolve() for other in samples].count(path.resolve()) > 1)
+        raise UsageError(f"{printable(str(twice))}: is given twice, wanted every file once.")
+    if names is None:
+        stems = [path.stem or path.resolve().name for path in samples]
+        called = stems if len(set(stems)) == len(stems) else [str(path) for path in samples]
+    else:
+        called = [name.strip() for name in names.split(",")]
+        if len(called) != len(samples) or not all(called):
+            got = f"{sum(map(bool, called))} for {len(samples)} files"
+            raise UsageError(f"--names: got {got}, wanted one for each, by commas; files of equal name are seeds.")
+    files: dict[str, list[Path]] = {}
+    for name, path in zip(called, samples, strict=True):
+        files.setdefault(name, []).append(path)
+    return files
+
+
+def _read(path: Path, format_: str | None, number: int | None) -> Attempts:
     from ..evaluation.reading import read_attempts
 
-    called = [name.strip() for name in names.split(",")] if names else [_stem(path) for path in samples]
-    if len(called) != len(samples) or not all(called):
-        raise UsageError(f"--names: got {len(called)} for {len(samples)} files, wanted one for each, by commas.")
-    if not names and len(set(called)) < len(called):
-        called = [str(path) for path in samples]
-    sets: dict[str, list[Attempts]] = {}
-    for name, path in zip(called, samples, strict=True):
-        attempts = read_attempts(path, format_, number)
-        for note in attempts.notes:
-            print(f"{path}: {note}.", file=sys.stderr)
-        sets.setdefault(name, []).append(attempts)
-    return sets
+    attempts = read_attempts(path, format_, number)
+    for note in attempts.notes:
+        print(f"{printable(str(path))}: {printable(note)}.", file=sys.stderr)
+    return attempts
 
 
-def _stem(path: Path) -> str:
-    return path.stem or path.resolve().name
-
-
-def _temperatures(text: str | None, sets: dict[str, list[Attempts]]) -> dict[str, float]:
+def _temperatures(text: str | None, names: Sequence[str]) -> dict[str, float]:
     if text is None:
         return {}
     try:
         values = [float(value) for value in text.split(",")]
     except ValueError:
         raise UsageError(f"--temperatures: got {text!r}, wanted numbers by commas, e.g. 1,0.5.") from None
-    if len(values) != len(sets) or not all(value > 0 for value in values):
-        raise UsageError(f"--temperatures: got {text!r}, wanted one positive number for each of {len(sets)} sets.")
-    return dict(zip(sets, values, strict=True))
+    if len(values) != len(names) or not all(0 < value < math.inf for value in values):
+        raise UsageError(f"--temperatures: got {text!r}, wanted one positive number for each of {len(names)} sets.")
+    return dict(zip(names, values, strict=True))
 
 
 def _count(option: str, text: str) -> int | None:
     if text == EVERY:
         return None
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise UsageError(f"{option}: got {text!r}, wanted a number of molecules, or {EVERY}.")
     return int(text)
 
@@ -172,7 +180,7 @@ def _write(evaluation: Evaluation, out: Path, shown: int, chemiscope: bool) -> N
 
         write_chemiscope(out / "chemiscope.json.gz", evaluation)
     for path in _targets(out, chemiscope):
-        print(path, file=sys.stderr)
+        print(printable(str(path)), file=sys.stderr)
 
 
 def _print(evaluation: Evaluation) -> None:

@@ -23,6 +23,8 @@ from functools import cache
 
 import numpy as np
 
+from .harmonics import coupling, harmonics
+
 LMAX = 4
 
 SECTORS = (
@@ -51,11 +53,10 @@ def bispectra(directions: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     Returns:
         (n_environments, 15) float64, columns as `SECTORS`; zeros where there is no neighbour.
     """
-    harmonics = _harmonics(directions)
     found = np.zeros((len(offsets) - 1, len(SECTORS)))
     some = np.flatnonzero(np.diff(offsets))
     if len(some):
-        sums = np.add.reduceat(harmonics, offsets[some])
+        sums = np.add.reduceat(_harmonics(directions), offsets[some])
         for start in range(0, len(some), _AT_ONCE):
             rows = slice(start, start + _AT_ONCE)
             found[some[rows]] = _contracted(sums[rows]) * _signs()
@@ -64,16 +65,11 @@ def bispectra(directions: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 def _harmonics(directions: np.ndarray) -> np.ndarray:
     """Return Y_lm / sqrt(4 pi), (n, 25), squared norm (2 l + 1) / (4 pi)^2 in each degree."""
-    import torch
-    from e3nn import o3
-
-    vectors = torch.from_numpy(np.array(directions, np.float64, order="C"))
-    harmonics = o3.spherical_harmonics(list(range(LMAX + 1)), vectors, normalize=True, normalization="component")
-    return harmonics.numpy() / (4 * math.pi)
+    return harmonics(directions, LMAX) / math.sqrt(4 * math.pi)
 
 
 def _contracted(x: np.ndarray) -> np.ndarray:
-    """Return (n, 15) components, signs as the library gives them, of (n, 25) harmonics of environments."""
+    """Return (n, 15) components, signs as the couplings give them, of (n, 25) harmonics of environments."""
     degrees = [x[:, l * l : (l + 1) ** 2] for l in range(LMAX + 1)]
     found = np.empty((len(x), len(SECTORS)))
     for column, (l1, l2, l3) in enumerate(SECTORS):
@@ -85,11 +81,8 @@ def _contracted(x: np.ndarray) -> np.ndarray:
 @cache
 def _coupling(l1: int, l2: int, l3: int) -> np.ndarray:
     """Return sqrt(n) w as (2 l1 + 1, (2 l2 + 1)(2 l3 + 1))."""
-    import torch
-    from e3nn import o3
-
     n_orders = (1, 3, 6)[len({l1, l2, l3}) - 1]
-    return math.sqrt(n_orders) * o3.wigner_3j(l1, l2, l3, dtype=torch.float64).numpy().reshape(2 * l1 + 1, -1)
+    return math.sqrt(n_orders) * coupling(l1, l2, l3).reshape(2 * l1 + 1, -1)
 
 
 @cache

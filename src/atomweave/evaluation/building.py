@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError, UsageError, did_you_mean
+from ..errors import InputError, RefusedFileError, UsageError, did_you_mean
+from ..io.frames import printable
 from .reference import VERSION, Reference, is_reference, shipped_references
 from .sample import Progress, Sample
 from .tools import tool_versions
@@ -34,6 +37,12 @@ PARTS = {
 
 TRAINING_SPLITS = ("edm/train", "train")
 HELD_OUT_SPLITS = ("edm/test", "test")
+
+NAMING = ("rdkit", "openbabel-wheel", "openbabel", "posebusters", "tblite")
+"""Packages whose version decides names of molecules and verdicts: statistics of another one are made anew."""
+
+NO_REFERENCE = "none"
+CACHED = ".reference.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +89,12 @@ class Work:
 
 
 def build_reference(
-    data: ReferenceData, metrics: Sequence[Metric], work: Work, parts: Mapping[str, int] = PARTS, seed: int = 0
+    data: ReferenceData,
+    metrics: Sequence[Metric],
+    work: Work,
+    parts: Mapping[str, int] = PARTS,
+    seed: int = 0,
+    known: Reference | None = None,
 ) -> Reference:
     """Return the statistics of reference data.
 
@@ -90,14 +104,17 @@ def build_reference(
         work: processes, time limit, progress.
         parts: metric name -> number of random molecules on which its own value is measured; all where it is absent.
         seed: draws those molecules.
+        known: what is known of the same data already; it is kept, and the statistics of further metrics are added.
     """
     shown = work.progress(f"bonds of {data.name}") if work.progress is not None else None
     molecules = list(data.molecules)
     verdicts = tuple(assess(molecules, workers=work.workers, timeout=work.timeout, lookup=True, progress=shown))
     whole = Sample(data.name, verdicts, progress=work.progress)
     training = whole if data.training is None else whole.part(data.training)
-    reference = Reference(data.name, n_molecules=len(whole), data=data.data, tools=tool_versions())
-    for metric in metrics:
+    reference = replace(
+        known or Reference(), name=data.name, n_molecules=len(whole), data=data.data, tools=tool_versions()
+    )
+    for metric in dict.fromkeys(metrics):
         seen = training if metric.name in TRAINED_ON else whole
         statistics = metric.describe(seen)
         reference = replace(
@@ -109,7 +126,7 @@ def build_reference(
         unseen = _measured_on(metric, whole, data, parts, seed)
         measures = metric.measure(unseen, reference).measures if unseen is not None else ()
         # A distance of the data to themselves says nothing; the floor that stands with each distance does.
-        own = [measure for measure in measures if measure.floor is None and measure.kind != "count" and measure.total]
+        own = [one for one in measures if one.floor is None and one.kind != "count" and math.isfinite(one.value)]
         reference = replace(
             reference,
             values={**reference.values, **{measure.name: measure.value for measure in own}},
@@ -132,56 +149,67 @@ def _measured_on(
 def find_reference(source: str | Path, metrics: Sequence[Metric], work: Work) -> Reference:
     """Return the reference that a name, a store or a file of molecules stands for, made and cached if need be.
 
+    Statistics of a store or file are kept beside it under a name that holds its hash. What is there already is not made
+    again: for a suite with further metrics these are added.
+
     Args:
-        source: "qm9", "none", a store, a file that `Reference.write` wrote, or any file of molecules.
+        source: "qm9", "none", a store, a file that `Reference.write` wrote, or any file or folder of molecules.
         metrics: those that it must serve.
         work: how to make it, should there be none yet.
 
     Raises:
         UsageError: if it is neither a known name nor a file.
         InputError: if the file holds no molecules.
+        RefusedFileError: if it is a damaged store or reference.
     """
-    if str(source) == "none":
+    if str(source) == NO_REFERENCE:
         return Reference()
     shipped = shipped_references()
     if str(source) in shipped:
         return Reference.open(shipped[str(source)])
     path = Path(source)
     if not path.exists():
-        names = did_you_mean(str(source), {*shipped, "none"})
-        raise UsageError(f"--reference: got {str(source)!r}, wanted a store, a file of molecules or a name: {names}")
+        names = did_you_mean(str(source), {*shipped, NO_REFERENCE})
+        wanted = "a store, a file of molecules or a name that is known"
+        raise UsageError(f"reference: there is no {printable(str(source))!r}, wanted {wanted}; {names}")
     if is_reference(path):
         return Reference.open(path)
     data = _data_of(path)
-    for known in shipped.values():
-        if (reference := Reference.open(known)).data == data.data and _serves(reference, metrics):
-            return reference
-    cache = path.with_name(f"{path.stem}-{data.data[:12]}-{VERSION}{CACHED}")
-    kept = Reference.open(cache) if cache.exists() else None
-    if kept is not None and kept.data == data.data and _serves(kept, metrics):
-        return kept
-    reference = build_reference(data, metrics, work)
-    try:
+    cache = path.absolute().with_name(f"{path.absolute().stem}-{data.data[:12]}-{VERSION}{CACHED}")
+    known = _known(data, cache, shipped.values())
+    lacking = [metric for metric in metrics if metric.name not in known.metrics]
+    if not lacking:
+        return known
+    reference = build_reference(data, lacking, work, known=known)
+    with contextlib.suppress(OSError):  # a folder that cannot be written to costs time at the next call, nothing else
         reference.write(cache)
-    except OSError:  # a folder that cannot be written to costs time at the next call, nothing else
-        return reference
     return reference
 
 
-CACHED = ".reference.safetensors"
+def _known(data: ReferenceData, cache: Path, shipped: Iterable[Path]) -> Reference:
+    """Return what is known of the data already, from the cache or as it ships; an empty reference if nothing is.
 
-
-def _serves(reference: Reference, metrics: Sequence[Metric]) -> bool:
-    return {metric.name for metric in metrics} <= set(reference.metrics)
+    What is damaged, of another version or decided by other versions of the tools is passed over and made anew.
+    """
+    versions = tool_versions(NAMING)
+    for path in (cache, *shipped):
+        with contextlib.suppress(RefusedFileError):
+            reference = Reference.open(path)
+            both = [tool for tool in NAMING if tool in versions and tool in reference.tools]
+            if reference.data == data.data and all(versions[tool] == reference.tools[tool] for tool in both):
+                return reference
+    return Reference()
 
 
 def _data_of(path: Path) -> ReferenceData:
     from ..data.store import MoleculeStore
     from .reading import read_attempts
 
+    name = path.stem or path.absolute().name
     if path.suffix == ".safetensors":
-        return ReferenceData.of_store(MoleculeStore.open(path), path.stem)
-    molecules = [molecule for molecule in read_attempts(path).molecules if molecule is not None]
+        return ReferenceData.of_store(MoleculeStore.open(path), name)
+    attempts = read_attempts(path)
+    molecules = [molecule for molecule in attempts.molecules if molecule is not None]
     if not molecules:
-        raise InputError(f"{path}: no molecule in it can be read, so that there is nothing to compare with.")
-    return ReferenceData(molecules, path.stem, MoleculeStore.from_molecules(molecules).sha256)
+        raise InputError(f"{printable(str(path))}: no molecule in it can be read: there is nothing to compare with.")
+    return ReferenceData(molecules, name, attempts.sha256)

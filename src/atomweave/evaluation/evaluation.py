@@ -70,7 +70,7 @@ class Scored:
 
     name: str
     samples: tuple[Sample, ...]
-    results: tuple[Mapping[str, Result], ...]
+    results: tuple[Mapping[str, Result], ...] = field(repr=False)
     measures: Mapping[str, Measure]
     temperature: float | None = None
 
@@ -80,7 +80,7 @@ class Scored:
         return self.samples[0]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """Everything that an evaluation found.
 
@@ -108,6 +108,20 @@ class Evaluation:
         if name not in measures:
             raise UsageError(f"there is no figure {name!r}: {did_you_mean(name, measures)}")
         return measures[name]
+
+    def __repr__(self) -> str:
+        names = ", ".join(scored.name for scored in self.sets)
+        return f"Evaluation of {names} by {', '.join(suite.name for suite in self.suites)}"
+
+    def __str__(self) -> str:
+        from .terminal import text_of
+
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        from .notebook import html_of
+
+        return html_of(self)
 
     def rows(self, suite: Suite, at_most: int | None = None) -> list[str]:
         """Return the names of the measures that a suite shows and at least one set has, in order.

@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from .intervals import wilson
 
+FILES = "files"
+"""What the parts of a spread are that is taken over files or seeds of one model."""
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -86,11 +89,18 @@ class Measure:
         return self.number_text(self.value) if self.total else "–"
 
     @property
+    def spread_shown(self) -> Spread | None:
+        """The spread where tables show it: over files of one model, and wherever there is no interval."""
+        whole = self.interval is not None and self.total
+        return self.spread if self.spread is not None and (not whole or self.spread.of == FILES) else None
+
+    @property
     def interval_text(self) -> str:
-        """The interval as a table shows it, "82.8 – 84.2" in percent, or the spread, "± 0.12"; "–" if neither."""
-        if self.interval is not None and self.total:
-            return " – ".join(self._bare(bound) for bound in self.interval)
-        return f"± {self._bare(self.spread.deviation)}" if self.spread is not None else "–"
+        """The interval as a table shows it, "82.8 – 84.2" in percent, or the spread, "± 0.12"; both; "–" if neither."""
+        known = self.interval if self.total else None
+        bounds = " – ".join(self._bare(bound) for bound in known) if known is not None else ""
+        spread = f"± {self._bare(self.spread_shown.deviation)}" if self.spread_shown is not None else ""
+        return ", ".join(filter(None, (bounds, spread))) or "–"
 
     def _bare(self, value: float) -> str:
         return f"{100 * value:.2f}" if self.kind == "share" else _digits(value)

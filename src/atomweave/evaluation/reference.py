@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ..arrayfile import read_arrays, write_arrays
 from ..errors import RefusedFileError
 
 SHIPPED = Path(__file__).parent / "references"
@@ -56,18 +58,13 @@ class Reference:
 
     def write(self, path: str | Path) -> None:
         """Write one safetensors file, whole or not at all."""
-        import torch
-
-        from ..tensorfile import write_tensors
-
         told = {
             "name": self.name, "values": dict(self.values), "totals": dict(self.totals),
             "counts": {name: dict(counts) for name, counts in self.counts.items()}, "metrics": list(self.metrics),
             "n_molecules": self.n_molecules, "data": self.data, "tools": dict(self.tools),
         }  # fmt: skip
-        tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in self.arrays.items()}
-        metadata = {"format": FORMAT, "version": str(VERSION), "reference": json.dumps(told, sort_keys=True)}
-        write_tensors(path, tensors, metadata)
+        text = json.dumps(told, sort_keys=True, allow_nan=False)
+        write_arrays(path, self.arrays, {"format": FORMAT, "version": str(VERSION), "reference": text})
 
     @classmethod
     def open(cls, path: str | Path) -> Reference:
@@ -76,15 +73,34 @@ class Reference:
         Raises:
             RefusedFileError: if it is missing, damaged, of another kind or another version.
         """
-        from ..tensorfile import read_tensors
-
-        metadata, tensors = read_tensors(path, FORMAT, VERSION)
-        told = json.loads(metadata["reference"])
-        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        metadata, arrays = read_arrays(path, FORMAT, VERSION)
         try:
-            return cls(**(told | {"metrics": tuple(told["metrics"]), "arrays": arrays}))
-        except (TypeError, KeyError) as error:
-            raise RefusedFileError(f"{path}: the reference's fields do not fit ({error}); make it again.") from None
+            told = _Fields.model_validate_json(metadata.get("reference", ""))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = "/".join(map(str, first["loc"])) or "reference"
+            raise RefusedFileError(
+                f"{path}: the reference's fields do not fit ({where}: {first['msg']}); make it again."
+            ) from None
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise RefusedFileError(f"{path}: the reference's array {name} is not finite; make it again.")
+        return cls(arrays=arrays, **dict(told))
+
+
+class _Fields(BaseModel):
+    """What the metadata of a reference's file hold."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: str
+    values: dict[str, float]
+    totals: dict[str, int]
+    counts: dict[str, dict[str, int]]
+    metrics: tuple[str, ...]
+    n_molecules: int
+    data: str
+    tools: dict[str, str]
 
 
 def is_reference(path: Path) -> bool:

@@ -28,9 +28,9 @@ class Sample:
     """
 
     name: str
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[Verdict, ...] = field(repr=False)
     source: str = ""
-    labels: tuple[str, ...] = ()
+    labels: tuple[str, ...] = field(default=(), repr=False)
     progress: Callable[[str], Progress] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ class Sample:
         return self.progress(title) if self.progress is not None else None
 
     def over_valid(self, values: Sequence[object], of: np.ndarray | None = None) -> list[object]:
-        """Return a column for `molecules.csv`: values of the valid attempts (or of `of`, attempt indices), else None."""
+        """Return a column for `molecules.csv`: values of the valid attempts, or of the attempts `of`, else None."""
         column: list[object] = [None] * len(self)
         for index, value in zip((self.valid if of is None else of).tolist(), values, strict=True):
             column[index] = value

@@ -39,6 +39,19 @@ def print_tables(evaluation: Evaluation) -> None:
         console.print(as_table(evaluation, suite, console.width))
 
 
+def text_of(evaluation: Evaluation, width: int = WIDE) -> str:
+    """Return the tables of every suite as text without colours."""
+    import io
+
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+    with console.capture() as captured:
+        for suite in evaluation.suites:
+            console.print(as_table(evaluation, suite, width))
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
 def as_table(evaluation: Evaluation, suite: Suite, width: int = WIDE) -> Table:
     """Return a suite's table for a terminal: measures down; sets, reference, floor and published systems across.
 
@@ -158,6 +171,9 @@ def _notes(
     if not names:
         notes.append("none of this table's figures could be measured on these molecules")
     known = [scored.measures[name] for name in names for scored in evaluation.sets if name in scored.measures]
+    parts = dict.fromkeys(f"{one.n_parts} {one.of}" for one in (measure.spread_shown for measure in known) if one)
+    if parts:
+        notes.append(f"±: standard deviation over {', '.join(parts)}")
     notes += dict.fromkeys(f"{measure.label}: {measure.note}" for measure in known if measure.note)
     for scored in evaluation.sets:
         reasons = invalid(scored)

@@ -215,7 +215,7 @@ def _footnotes(measures: Mapping[str, Sequence[Measure | None]]) -> list[str]:
 
 def _notes_of(measure: Measure) -> list[str]:
     """Return what must be said with a figure: its own note, and over what parts its spread was taken."""
-    spread = measure.spread if measure.interval is None else None
+    spread = measure.spread_shown
     return list(filter(None, [f"{SPREAD} {spread.n_parts} {spread.of}" if spread else "", measure.note]))
 
 
