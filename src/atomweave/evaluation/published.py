@@ -136,6 +136,8 @@ EDM_TABLE = (
            atom_stable=85.0, molecule_stable=4.9, lookup_valid=40.2, lookup_valid_unique=39.4),
     _later("G-SchNet", "as measured for EDM's paper", _EDM,
            atom_stable=95.7, molecule_stable=68.1, lookup_valid=85.5, lookup_valid_unique=80.3),
+    _later("Symphony", "10,000 molecules, temperatures 1", "Symphony's authors, notebooks of the thesis",
+           atom_stable=90.75, molecule_stable=43.91, lookup_valid=68.11, lookup_valid_unique=66.53),
     _later("EDM", "10,000 molecules, 1,000 steps", _EDM,
            atom_stable=98.7, molecule_stable=82.0, lookup_valid=91.9, lookup_valid_unique=90.7),
     _later("GeoLDM", "10,000 molecules", "GeoLDM's paper (2023)",
