@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .metric import Result
     from .sample import Sample
 
-__all__ = ["as_table", "print_tables", "read_metrics", "write_metrics", "write_molecules"]
+__all__ = ["as_table", "metrics_content", "print_tables", "read_metrics", "write_metrics", "write_molecules"]
 
 SCHEMA = 1
 """Version of metrics.json; a reader refuses others."""
@@ -41,27 +41,32 @@ FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 def write_metrics(path: str | Path, evaluation: Evaluation) -> None:
-    """Write every figure of an evaluation with all that must be known to compare it; the same in, the same bytes.
-
-    What is not a finite number becomes null.
-    """
-    content = {
-        "schema": SCHEMA,
-        "made": dict(evaluation.made),
-        "tools": dict(evaluation.tools),
-        "reference": {
-            "name": evaluation.reference.name,
-            "n_molecules": evaluation.reference.n_molecules,
-            "data": evaluation.reference.data,
-            "tools": dict(evaluation.reference.tools),
-            "values": dict(evaluation.reference.values),
-        },
-        "sets": [_set(scored) for scored in evaluation.sets],
-        "suites": [_suite(evaluation, suite) for suite in evaluation.suites],
-    }
+    """Write every figure of an evaluation with all that must be known to compare it; the same in, the same bytes."""
     with write_atomic(path) as temporary:
-        text = json.dumps(_as_json(content), indent=2, allow_nan=False, ensure_ascii=False)
+        text = json.dumps(metrics_content(evaluation), indent=2, allow_nan=False, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def metrics_content(evaluation: Evaluation) -> dict[str, Any]:
+    """Return what metrics.json holds, as JSON knows it: what is not a finite number is None."""
+    reference = evaluation.reference
+    return _as_json(
+        {
+            "schema": SCHEMA,
+            "made": dict(evaluation.made),
+            "tools": dict(evaluation.tools),
+            "reference": {
+                "name": reference.name,
+                "n_molecules": reference.n_molecules,
+                "data": reference.data,
+                "tools": dict(reference.tools),
+                "values": dict(reference.values),
+                "totals": dict(reference.totals),
+            },
+            "sets": [_set(scored) for scored in evaluation.sets],
+            "suites": [_suite(evaluation, suite) for suite in evaluation.suites],
+        }
+    )
 
 
 def read_metrics(path: str | Path) -> dict[str, Any]:
