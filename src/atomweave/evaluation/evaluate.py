@@ -82,12 +82,15 @@ def score(
         temperatures: name -> temperature at which the set was grown, where that is known.
     """
     began = time.perf_counter()
-    sets = {name or _name_of(files[0]): files for name, files in sets.items()}
+    # Names come from files and options: shown everywhere, so made printable here.
+    called = {name: printable(name or _name_of(files[0])) for name, files in sets.items()}
+    known_at = {called[name]: degree for name, degree in (temperatures or {}).items()}
+    sets = {called[name]: files for name, files in sets.items()}
     if not sets or not suites:
         raise UsageError(f"got {len(sets)} sets of molecules and {len(suites)} suites, wanted at least one of each.")
     for name, files in sets.items():
         if not all(map(len, files)):
-            raise InputError(f"{printable(name)}: there is no attempt to judge; wanted at least one molecule.")
+            raise InputError(f"{name}: there is no attempt to judge; wanted at least one molecule.")
     metrics = distinct(suites)
     known = _reference(reference, metrics, work)
     lookup = any(metric.name == LOOKUP for metric in metrics)
@@ -95,7 +98,7 @@ def score(
     for name, files in sets.items():
         samples = tuple(_sample(name, attempts, lookup, work) for attempts in files)
         results = tuple({metric.name: metric.measure(sample, known) for metric in metrics} for sample in samples)
-        scored.append(Scored(name, samples, results, pooled(results), (temperatures or {}).get(name)))
+        scored.append(Scored(name, samples, results, pooled(results), known_at.get(name)))
     made = {
         "suites": ", ".join(suite.name for suite in suites),
         "attempts": {one.name: [len(sample) for sample in one.samples] for one in scored},
@@ -132,7 +135,7 @@ def _sample(name: str, attempts: Attempts, lookup: bool, work: Work) -> Sample:
     verdicts = assess(
         attempts.molecules, attempts.finished, attempts.reasons, work.workers, work.timeout, lookup, shown
     )
-    return Sample(name, tuple(verdicts), attempts.source, tuple(attempts.labels), work.progress)
+    return Sample(name, tuple(verdicts), printable(attempts.source), tuple(attempts.labels), work.progress)
 
 
 def _reference(reference: Any, metrics: Sequence[Metric], work: Work) -> Reference:

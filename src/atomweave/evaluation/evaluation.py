@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError, did_you_mean
+from ..io.frames import printable
 from .measure import Measure
 from .tools import tool_versions
 
@@ -110,7 +111,7 @@ class Evaluation:
         return measures[name]
 
     def __repr__(self) -> str:
-        names = ", ".join(scored.name for scored in self.sets)
+        names = ", ".join(printable(scored.name) for scored in self.sets)
         return f"Evaluation of {names} by {', '.join(suite.name for suite in self.suites)}"
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The valid molecules of a sample with their bonds, as ragged arrays, so that statistics need no loop over molecules."""
+"""The valid molecules of a sample with their bonds, as ragged arrays: statistics need no loop over molecules."""
 
 from __future__ import annotations
 

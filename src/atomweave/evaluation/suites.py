@@ -109,7 +109,8 @@ def symphony_table_5_2(settings: Settings) -> Suite:
         ("valid", *tests, "posebusters/all_pass", "posebusters/all_pass_with_energy", "posebusters_all/"),
         published.SYMPHONY_TABLE_5_2,
         "Published over the valid molecules of each model; over all attempts every test falls with validity. Contacts "
-        "may come as near as 0.8 of the lower bound, as the thesis's table E.1 says; PoseBusters as packaged allows 0.7.",
+        "may come as near as 0.8 of the lower bound, as the thesis's table E.1 says; PoseBusters as packaged allows "
+        "0.7.",
     )
 
 
