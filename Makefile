@@ -3,7 +3,7 @@
 #   make test     all tests but the long ones        make test-long   those as well
 #   make lint     style, format, types               make bench       speed, one JSON line a figure
 #   make figures  docs/figures, but for the ablation make qm9         data/qm9.safetensors
-#   make results  docs/results.md, measured anew
+#   make results  docs/results.md, measured anew     make reference   what samples are compared with, from QM9
 #   make train-next   the next leg of the weights that ship
 #   make gpu-bundle   what a GPU machine without network lacks        make gpu-check   one leg from that bundle alone
 
@@ -19,11 +19,11 @@ TRAIN_OPTIONS ?=
 RESULTS_MOLECULES ?= 10000
 RESULTS_SEED ?= 1
 RESULTS_LIMIT ?= 300
-RESULTS_SPEEDS ?= startup memory training growing policy naive scaling
+RESULTS_SPEEDS ?= startup memory training growing policy naive scaling evaluation
 FIGURES ?= shipped_figures octahedron random_signals resolution_study
 GPU_BUNDLE := gpu-bundle/qm9.safetensors
 
-.PHONY: sample test test-long lint bench results figures qm9 train-next gpu-bundle gpu-check clean
+.PHONY: sample test test-long lint bench results reference figures qm9 train-next gpu-bundle gpu-check clean
 
 sample: .venv/installed-to-use
 	$(BIN)/atomweave sample $(WEIGHTS) -n 100 --seed 0 --force -o molecules.sdf --report molecules.html
@@ -49,6 +49,10 @@ results: .venv/installed-to-develop $(DATA)
 	for name in $(RESULTS_SPEEDS); do $(BIN)/python benchmarks/results record speed-$$name benchmarks/$$name.py || exit; done
 	$(BIN)/python benchmarks/results record throughput-$(WEIGHTS) benchmarks/throughput.py $(WEIGHTS) --limit $(RESULTS_LIMIT)
 	$(BIN)/python benchmarks/results write
+
+# src/atomweave/evaluation/references/qm9.safetensors, which ships; some twenty minutes.
+reference: .venv/installed-to-develop $(DATA)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/build_reference.py $(DATA)
 
 # The ablation of lmax and channels (examples/ablation_lmax.py) trains six models and is asked for by name.
 figures: .venv/installed-to-develop

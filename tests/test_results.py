@@ -11,15 +11,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from atomweave.errors import IncompleteError, RefusedFileError
+from atomweave.errors import IncompleteError, RefusedFileError, UsageError
 from atomweave.models.symphony import E3SchNetConfig, NequIPConfig, Symphony, SymphonyConfig
 from atomweave.models.weights import Card, save_weights
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "benchmarks"))  # `results` and what it imports live beside the benchmarks
+BENCHMARKS = str(ROOT / "benchmarks")
+sys.path.insert(0, BENCHMARKS)  # `results` and what it imports live beside the benchmarks
 
 from results.page import render, write_page  # noqa: E402
-from results.records import read_records, run_benchmark  # noqa: E402
+from results.quality import earlier_growing, read_samples  # noqa: E402
+from results.records import run_benchmark  # noqa: E402
+
+sys.path.remove(BENCHMARKS)  # a benchmark has the name of a folder of tests
 
 MOMENT = {
     "matrix_gflops": 100.0, "machine": "Some CPU, 2 cores", "threads": 2, "python": "3.12.1", "torch": "2.13.0",
@@ -27,31 +31,50 @@ MOMENT = {
 }  # fmt: skip
 
 
-def share(count: int, total: int, of: str, interval: list[float] | None = None) -> dict:
-    return {"value": count / total, "count": count, "total": total, "of": of, "interval": interval, "kind": "share"}
+def figure(value: float, total: int, of: str, **further) -> dict:
+    """A measure as metrics.json holds it."""
+    blank = {"label": of, "interval": None, "kind": "share", "unit": "", "better": "high", "floor": None,
+             "spread": None, "note": ""}  # fmt: skip
+    return {**blank, "value": value, "count": round(value * total), "total": total, "of": of, **further}
 
 
+def over_blocks(mean: float, deviation: float) -> dict:
+    return {"mean": mean, "deviation": deviation, "n_parts": 2, "of": "blocks of 1,000 attempts"}
+
+
+MEASURES = {
+    "attempted": figure(2000.0, 2000, "", kind="count"),
+    "finished": figure(0.995, 2000, "attempts", interval=[0.9908, 0.9973]),
+    "valid": figure(0.65, 2000, "attempts", label="xyz2mol-valid", interval=[0.62882, 0.67061]),
+    "unique": figure(0.99, 1300, "valid", label="unique", spread=over_blocks(0.995, 0.00707)),
+    "valid_unique": figure(0.6435, 2000, "attempts", label="valid × unique", spread=over_blocks(0.645, 0.00707)),
+    "openbabel_valid": figure(0.5, 2000, "attempts", label="Open Babel-valid", interval=[0.47, 0.53]),
+    "atom_stable": figure(0.88889, 36000, "atoms", label="atoms stable (look-up)", interval=[0.88, 0.9]),
+    "bond_mmd/C-H-1": figure(0.0169, 5000, "C–H bonds", label="C–H, MMD", kind="number", better="low", floor=0.0007),
+    "bond_w1/mean": figure(0.0143, 9000, "bonds", label="mean", kind="number", unit="Å", better="low", floor=4.1e-4),
+    "posebusters/internal_energy": figure(
+        0.9, 1000, "valid", label="internal energy", interval=[0.88, 0.92], note="a random 1,000 of the valid"
+    ),
+}  # fmt: skip
+REFERENCE = {
+    "name": "QM9", "n_molecules": 130831, "data": "fedcba9876543210", "tools": {"rdkit": "2026.9.1"},
+    "values": {"valid": 0.99988, "openbabel_valid": 0.9535, "atom_stable": 0.9936},
+    "totals": {"valid": 130831, "openbabel_valid": 10000, "atom_stable": 2359210},
+}  # fmt: skip
 QUALITY = {
     "benchmark": "quality", "weights": "symphony-qm9", "weights_sha256": "0123456789abcdef",
     "trained": {"parameters": 389200, "data": "qm9 edm/train", "start": "data", "fragments": 5_000_000, "budget": ""},
     "seed": 1, "start": "data", "temperatures": {"focus": 1.0, "position": 1.0, "tempering": "exact"}, "max_atoms": 35,
-    "headline": {
-        "measures": {
-            "attempted": {**share(2000, 2000, ""), "kind": "count"},
-            "finished": share(1990, 2000, "attempts", [0.9908, 0.9973]),
-            "valid": share(1300, 2000, "attempts", [0.62882, 0.67061]),
-            "strict": share(1200, 2000, "attempts", [0.57836, 0.62126]),
-            "unique": share(1287, 1300, "valid"),
-            "valid_unique": share(1287, 2000, "attempts"),
-            "atom_stable": share(32000, 36000, "atoms", [0.88, 0.9]),
-            "molecule_stable": share(600, 2000, "attempts", [0.28, 0.32]),
-        },
-        "invalid": {"impossible valence": 500, "no neutral bond orders": 190, "unfinished": 10},
-        "reference": {"name": "QM9", "valid": 0.99988}, "tools": {"python": "3.12.1", "rdkit": "2026.9.1"},
+    "growing": {"seconds": 40.0, "molecules_per_second": 50.0, "device": "cpu", "processes": 2, **MOMENT},
+    "evaluation": {
+        "made": {"suites": "full", "seconds": 12.3}, "tools": {"python": "3.12.1", "rdkit": "2026.9.1"},
+        "reference": REFERENCE,
+        "sets": [{
+            "name": "symphony-qm9", "attempts": 2000, "measures": MEASURES,
+            "invalid": {"impossible valence": 500, "no neutral bond orders": 190, "unfinished": 10},
+        }],
     },
-    "parts": {"size": 1000, "unique": [0.99, 1.0], "valid_unique": [0.64, 0.65]},
-    "sizes": {"mean": 17.94, "p5": 12.0, "p50": 18.0, "p95": 24.0},
-    "seconds": 40.0, "molecules_per_second": 50.0, "device": "cpu", "processes": 2, **MOMENT,
+    "sizes": {"mean": 17.94, "p5": 12.0, "p50": 18.0, "p95": 24.0}, **MOMENT,
 }  # fmt: skip
 
 
@@ -73,28 +96,85 @@ def test_page_in_the_tree_is_what_its_records_give():
 
 def test_what_was_not_measured_says_so(folder):
     page = render(folder)
-    assert "| **Atomweave** `symphony-qm9` | not measured |" in page
+    assert "## Where we stand\n\n**Atomweave** `symphony-qm9`: not measured.\n\n## What is measured" in page
     assert "| training | fragments/s | 16 | 160 | 320 | not measured |  |  |" in page
     assert "`symphony-qm9`: not measured." in page
     assert "Nothing has been noted yet." in page
     assert "Cost against size" not in page
 
 
-def test_quality_stands_beside_the_published(folder):
+def section(page: str, suite: str) -> list[str]:
+    """The lines of a suite's section."""
+    return page.partition(f"### {suite}: ")[2].partition("\n#")[0].splitlines()
+
+
+def test_quality_stands_beside_the_data_and_the_published(folder):
+    keep(folder, "quality", QUALITY)
+    lines = section(render(folder), "symphony-table-5.1")
+    assert lines[2] == (
+        "| measure | counted | **Atomweave** `symphony-qm9` | QM9, here "
+        "| QM9 itself ¹ | Symphony ¹ | EDM ¹ | G-SchNet ¹ | G-SphereNet ¹ |"
+    )
+    assert (
+        "| xyz2mol-valid ↑ | % of 2,000 attempts | 65.00 (62.88 – 67.06) | 99.99 "
+        "| 99.99 | 83.50 | 86.74 | 74.97 | 26.92 |"
+    ) in lines
+    assert "| unique ↑ | % of 1,300 valid | 99.00 (± 0.71) |  | 99.84 | 97.98 | 99.16 | 96.73 | 21.69 |" in lines
+    assert any(line.startswith("| Open Babel-valid ↑ | % of 2,000 attempts | 50.00") for line in lines)
+    assert any("| 95.35 (of 10,000) | 94.60 |" in line for line in lines)
+    assert "- Published, but not measured: `lookup_valid`, `openbabel_unique`, `lookup_unique`." in lines
+    assert any(
+        line.startswith("- ¹ thesis (2024), table 5.1. QM9 itself: all molecules; Symphony: 10,000") for line in lines
+    )
+
+
+def test_numbers_have_floors_units_and_the_digits_of_their_source(folder):
     keep(folder, "quality", QUALITY)
     page = render(folder)
-    ours = (
-        "| **Atomweave** `symphony-qm9` | 65.00 (62.88 – 67.06) | 99.00 | 64.35 | 60.00 (57.84 – 62.13) "
-        "| 2,000; temperatures 1; from any atom; seed 1 | here |"
+    row = "| C–H, MMD ↓ | 5,000 C–H bonds | 0.0169 | 0.00070 | 0.0739 | 0.0653 | 0.3817 | 0.1334 |"
+    assert row in section(page, "symphony-table-5.3")
+    assert "| mean ↓ | Å, 9,000 bonds | 0.0143 | 0.00041 |" in section(page, "further")
+    heading, atoms = (
+        next(line for line in section(page, "edm") if line.startswith(start))[2:-2].split(" | ")
+        for start in ("| measure", "| atoms stable")
     )
-    published = "| Symphony | 83.50 | 97.98 | 81.81† |  | 10,000; temperatures 1; from H | thesis |"
-    assert ours in page.splitlines()
-    assert published in page.splitlines()
-    assert "| **Atomweave** `symphony-qm9` | 88.89 (88.00 – 90.00) | 30.00 (28.00 – 32.00) |" in page
+    cells = {name.rstrip(" ¹²³⁴⁵⁶⁷⁸⁹"): cell for name, cell in zip(heading, atoms, strict=True)}
+    assert cells["QM9, here"] == "99.36"
+    assert cells["E-NF"] == "85.0"  # its source prints tenths, GeoBFN's hundredths
+    assert cells["GeoBFN"] == "99.31"
+    assert cells["Quetzal"] == "98.30 ± 0.05"
+
+
+def test_what_a_figure_cannot_do_without_stands_below_it(folder):
+    keep(folder, "quality", QUALITY)
+    lines = section(render(folder), "symphony-table-5.2")
+    assert "- internal energy: a random 1,000 of the valid." in lines
+    assert "Not measured." in section(render(folder), "gspherenet-table-1")
+
+
+def test_decisive_figures_are_said_in_words(folder):
+    keep(folder, "quality", QUALITY)
+    lines = render(folder).splitlines()
+    (valid,) = [line for line in lines if line.startswith("- xyz2mol-valid:")]
+    assert valid.startswith("- xyz2mol-valid: **65.0 %** (62.9 to 67.1; of 2,000 attempts); below G-SchNet (75.0), ")
+    assert valid.endswith("above G-SphereNet (26.9); QM9 itself 99.99 %.")
+    (unique,) = [line for line in lines if line.startswith("- valid × unique:")]
+    assert "G-SchNet" not in unique  # of 10,000 molecules, and uniqueness falls with their number
+
+
+def test_how_molecules_were_made_is_told(folder):
+    keep(folder, "quality", QUALITY)
+    page = render(folder)
     assert "impossible valence 25.00 %, no neutral bond orders 9.50 %, unfinished 0.50 %" in page
-    assert "unique 99.5 ± 0.7 %, valid × unique 64.5 ± 0.7 %" in page
+    assert "unique 99.50 ± 0.71 % over 2 blocks of 1,000 attempts" in page
     assert "17.94 atoms on average, 12 to 24 from 5 to 95 % (QM9: 18.03, 13 to 23)" in page
     assert "50 molecules/s, 40 s in all, warm, on cpu with 2 processes (Some CPU, 2 cores, 100 GFLOP/s" in page
+    assert "against QM9 of 130,831 molecules (data fedcba987654); suite full, 12.3 s (Some CPU" in page
+
+
+def test_molecules_from_a_file_have_no_pace(folder):
+    keep(folder, "quality", {**QUALITY, "growing": None})
+    assert "- Pace: not measured: the molecules were read from a file." in render(folder)
 
 
 def test_conditions_that_differ_are_named(folder):
@@ -103,17 +183,35 @@ def test_conditions_that_differ_are_named(folder):
     cooled["temperatures"] = {"focus": 1.0, "position": 0.5, "tempering": "coefficients"}
     keep(folder, "other", cooled)
     page = render(folder)
-    assert "2,000; temperatures 1 (focus), 0.5 (position), coefficients tempering; from H; seed 7" in page
-    assert "| **Atomweave** `symphony-qm9` | not measured |" in page
+    assert "2,000 molecules; temperatures 1 (focus), 0.5 (position), coefficients tempering; from H; seed 7" in page
+    assert "**Atomweave** `symphony-qm9`: not measured." in page
+
+
+def test_several_weights_stand_side_by_side(folder):
+    other = copy.deepcopy(QUALITY) | {"weights": "other"}
+    valid = other["evaluation"]["sets"][0]["measures"]["valid"]
+    valid |= {"value": 0.8, "total": 1000, "interval": [0.77, 0.82]}
+    del other["evaluation"]["sets"][0]["measures"]["openbabel_valid"]
+    keep(folder, "quality", QUALITY, other)
+    lines = section(render(folder), "symphony-table-5.1")
+    assert "| xyz2mol-valid ↑ | % of attempts | 65.00 (62.88 – 67.06) | 80.00 (77.00 – 82.00) | 99.99 |" in "".join(
+        line for line in lines if line.startswith("| xyz2mol-valid")
+    )
+    assert "| 50.00 (47.00 – 53.00) | not measured |" in "".join(lines)
 
 
 def test_goals_are_met_or_not_by_the_records(folder):
+    of_qm9 = {"sample": "QM9", "molecules": 10_000, **MOMENT}
     keep(
         folder, "speed",
         {"benchmark": "training", "fragments_per_second": 240.0, "preset": "symphony", **MOMENT},
         {"benchmark": "training", "fragments_per_second": 2400.0, "preset": "symphony-small", **MOMENT},
         {"benchmark": "memory", "peak_memory_gb": 1.1, **MOMENT},
         {"benchmark": "startup", "what": "import_atomweave", "seconds": 0.05, **MOMENT},
+        {"benchmark": "evaluation", "what": "stability", "seconds": 0.11, **of_qm9},
+        {"benchmark": "evaluation", "what": "posebusters", "seconds": 120.0, "measured_on": 1_000,
+         **(of_qm9 | {"sample": "mine"})},
+        {"benchmark": "naive_stability", "ratio": 400.0, **of_qm9},
     )  # fmt: skip
     lines = render(folder).splitlines()
     moment = "Some CPU, 2 cores, 100 GFLOP/s with 2 threads, abc1234, 2026-11-22"
@@ -121,6 +219,12 @@ def test_goals_are_met_or_not_by_the_records(folder):
     assert f"| training, `symphony-small` | fragments/s |  |  |  | **2,400** |  | {moment} |" in lines
     assert f"| peak memory, training, 64 fragments a step | GB | 3.3 | 3 | 1.5 | **1.1** | 3 × | {moment} |" in lines
     assert f"| `import atomweave` | s |  | 0.3 |  | **0.05** |  | {moment} |" in lines
+    assert f"| look-up stability alone, 10,000 of QM9 | s | 44 | 0.5 |  | **0.11** | 400 × | {moment} |" in lines
+    measured = "PoseBusters without energies, 10,000 of mine (1,000 measured)"
+    assert f"| {measured} | s |  | 180 |  | **120** |  | {moment} |" in lines
+    assert "| bispectra with their MMD | s |  | 15 |  | not measured |  |  |" in lines
+    naive = "look-up stability, fast over naive, 10,000 of QM9"
+    assert f"| {naive} | ratio |  |  |  | **400** |  | {moment} |" in lines
     assert "| growing | molecules/s | 0.64 | 20 | 60 | not measured |  |  |" in lines
 
 
@@ -168,22 +272,54 @@ def tiny_weights(path: Path) -> None:
     save_weights(path, Symphony(config), config, Card(data="toy"))
 
 
+def measured(out: Path, weights: Path, *options: object) -> dict:
+    """Run the command that measures quality, on as little as can be, and return its record."""
+    few = ["-n", "6", "--max-atoms", "5", "--suite", "edm", "--reference", "none", "-o", out, *options]
+    command = [sys.executable, ROOT / "benchmarks" / "results", "measure", "quality", weights, *few]
+    subprocess.run(command, check=True, capture_output=True)
+    return json.loads(out.read_text(encoding="utf-8"))
+
+
 def test_measuring_leaves_records_that_the_page_shows(folder, tmp_path):
-    weights = tmp_path / "tiny.safetensors"
+    weights, samples, out = tmp_path / "tiny.safetensors", tmp_path / "grown.xyz", folder / "quality-tiny.json"
     tiny_weights(weights)
-    measure = ["measure", "quality", weights, "-n", "6", "--max-atoms", "5", "-o", folder / "quality-tiny.json"]
-    subprocess.run([sys.executable, ROOT / "benchmarks" / "results", *measure], check=True, capture_output=True)
+    quality = measured(out, weights)
     sizes = ["--max-atoms", "3", "--molecules", "2", "4", "--limit", "0"]
     run_benchmark(ROOT / "benchmarks" / "throughput.py", [str(weights), *sizes], folder / "throughput-tiny.json")
-    (quality,) = read_records(folder)[:1]
-    assert quality["headline"]["measures"]["attempted"]["count"] == 6
+    (judged,) = quality["evaluation"]["sets"]
+    assert judged["measures"]["attempted"]["count"] == 6
+    assert judged["measures"]["atom_stable"]["total"] <= 30
+    assert quality["growing"]["molecules_per_second"] > 0
     assert quality["sizes"]["p95"] <= 5
     page = render(folder)
-    assert "| **Atomweave** `tiny` |" in page
-    assert "6; temperatures 1; from any atom; seed 1; at most 5 atoms." in page
+    assert "| measure | counted | **Atomweave** `tiny` | QM9 itself ¹ |" in page
+    assert "6 molecules; temperatures 1; from any atom; seed 1; at most 5 atoms." in page
     (row,) = [line for line in page.splitlines() if line.startswith("| 3 |")]
     assert "left out: about" in row
     assert str(tmp_path) not in page
+
+    grown_before = ["-n", "6", "--max-atoms", "5", "--seed", "1", "--no-table", "-o", samples]
+    subprocess.run([sys.executable, "-m", "atomweave", "sample", weights, *grown_before], check=True)
+    from_file = measured(out, weights, "--samples", samples)
+    assert from_file["growing"] == quality["growing"]  # the record that was there is of the same molecules
+    assert from_file["sizes"] == quality["sizes"]
+    assert str(tmp_path) not in json.dumps(from_file)
+    with pytest.raises(UsageError, match="was grown from seed 1, wanted --seed 2"):
+        read_samples(samples, 6, seed=2)
+    with pytest.raises(UsageError, match="has 6 attempts, wanted 7"):
+        read_samples(samples, 7, seed=1)
+
+
+@pytest.mark.parametrize("changed", [{"seed": 2}, {"weights_sha256": "f"}, {"max_atoms": 9}, {"start": "H"}])
+def test_only_the_record_of_the_same_molecules_lends_its_pace(folder, changed):
+    keep(folder, "quality", QUALITY)
+    names = ("weights", "weights_sha256", "trained", "seed", "start", "temperatures", "max_atoms")
+    settings = {name: QUALITY[name] for name in names}
+    path = folder / "quality.json"
+    assert earlier_growing(path, settings, 2000) == QUALITY["growing"]
+    assert earlier_growing(path, settings | changed, 2000) is None
+    assert earlier_growing(path, settings, 1000) is None
+    assert earlier_growing(folder / "other.json", settings, 2000) is None
 
 
 def test_notes_are_taken_over(folder):

@@ -22,7 +22,9 @@ HOW = """## What is measured, and how
   timed-out and crashed molecules are invalid.
 - xyz2mol validity uses the connectivity of RDKit 2023.3, with which the published figures were made; later releases by
   themselves give 94.7 % on QM9. Nobody's published sample files were judged again for these tables.
-- Look-up stability uses EDM's table of bond lengths. Look-up and Open Babel validity of ours are not measured.
+- Look-up stability and validity use EDM's table of bond lengths. Open Babel validity depends on its version, which
+  stands under "How ours were made".
+- Costly figures are of random molecules, as many as the table counts: PoseBusters' energies, relaxations, bispectra.
 - "From any atom" starts a molecule with the element of any of its atoms, as in the data. Starting from H alone, as the
   published Symphony does, weights molecules by their share of hydrogen, so the two are not quite one distribution.
 - Uniqueness falls with the number of molecules; compare it at equal numbers.

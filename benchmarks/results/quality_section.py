@@ -1,100 +1,85 @@
-"""Where we stand: our molecules and the published ones side by side, and how ours were made."""
+"""Where we stand: our molecules beside the data and the published ones, suite by suite, and how ours were made."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from atomweave.evaluation.headline import QM9
+from atomweave.evaluation.evaluation import Evaluation, Scored, Suite
+from atomweave.evaluation.report.standing import DECISIVE, brief, comparable, published, stand, uncertainty_text
+from atomweave.evaluation.suites import SUITES, Settings
 
-from .published import HERE, QM9_SIZES, QM9_UNIQUE, QUALITY, SOURCES, Quality
+from .published import QM9_SIZES
 from .records import Record, of_benchmark
-from .tables import NOT_MEASURED, mean_and_spread, measure_text, moment, number, percent, table
+from .suite_tables import OURS, evaluation_of, figure, suite_table
+from .tables import NOT_MEASURED, moment, number, percent
 
 SHIPPED = "symphony-qm9"
-"""Weights that ship: their row is there whether they were measured or not."""
+"""Weights that ship: they are named whether they were measured or not."""
 
-XYZ2MOL = ("system", "xyz2mol-valid", "unique", "valid × unique", "connected and neutral", "conditions", "source")
-LOOK_UP = (
-    "system", "atoms stable", "molecules stable", "look-up valid", "look-up unique", "look-up valid × unique",
-    "Open Babel valid", "conditions", "source",
+TABLES = ("symphony-table-5.1", "symphony-table-5.2", "symphony-table-5.3", "gspherenet-table-1", "edm")
+"""Suites that others published."""
+
+FURTHER = Suite(
+    "further",
+    "what nobody published in this form: geometry, packaged PoseBusters, energy, memorisation",
+    (),
+    (
+        "strict", "bond_w1/mean", "angle_w1/mean", "torsion_w1/mean", "jsd/rings", "jsd/sizes",
+        "posebusters_packaged/all_pass", "posebusters_packaged_all/all_pass", "xtb/", "novel", "novel_valid_unique",
+        "most_frequent", "rediscovered", "memorised/",
+    ),
+    note="`atomweave evaluate --suite full` gives every kind of bond, angle, torsion, ring, group and test.",
 )  # fmt: skip
 
 INTRODUCTION = """\
-Percentages; the denominator is all attempts, except that "unique" is of the valid ones and "atoms stable" of all atoms.
-In brackets: 95 % intervals (Wilson). Empty: not published, not found, or not measured here. † is the product of the two
-published columns before it."""
+Above, valid × unique of the thesis's systems is the product of their two published shares.
 
-ALL_OF_QM9 = "all 130,831 molecules"
-
-OURS = "**Atomweave** `{}`"
+Every table is a suite of `atomweave evaluate --suite NAME`; [metrics.md](metrics.md) defines its measures. The arrow
+says which way is better. In brackets: the 95 % interval (Wilson), or, where resampling would bias it, ± the standard
+deviation over disjoint blocks or draws. "{reference}, here" is the data's own value by this library, "(of ...)" if only
+so many of the data went into it; "floor" is what the estimator gives between two samples of the data of these sizes:
+nobody gets below it but by chance. Empty: not published, or a distance of the data to themselves."""
 
 
 def where_we_stand(records: Sequence[Record]) -> str:
-    """Return the section: the two tables of validity, then what became of our attempts."""
+    """Return the section: the decisive figures in words, a table a suite, then what became of our attempts."""
     ours = of_benchmark(records, "quality")
-    missing = [] if any(record["weights"] == SHIPPED for record in ours) else [SHIPPED]
-    published = [row for row in QUALITY if row.valid or row.valid_unique]
-    xyz2mol = [
-        *([OURS.format(name), NOT_MEASURED, *[""] * 5] for name in missing),
-        *(_our_xyz2mol(record) for record in ours),
-        _qm9_xyz2mol(),
-        *(_published_xyz2mol(row) for row in published),
-    ]
-    look_up = [
-        *([OURS.format(name), NOT_MEASURED, *[""] * 7] for name in missing),
-        *(_our_look_up(record) for record in ours),
-        _qm9_look_up(),
-        *(_published_look_up(row) for row in QUALITY),
-    ]
-    parts = [
-        "## Where we stand",
-        INTRODUCTION,
-        "### Bonds by xyz2mol",
-        table(XYZ2MOL, xyz2mol),
-        "### Bonds by EDM's table, and by Open Babel",
-        table(LOOK_UP, look_up),
-        SOURCES,
-        *(["### How ours were made"] if ours else []),
-        *(_provenance(record) for record in ours),
-    ]
-    return "\n\n".join(parts)
+    parts = ["## Where we stand"]
+    if not any(record["weights"] == SHIPPED for record in ours):
+        parts.append(f"{OURS.format(SHIPPED)}: {NOT_MEASURED}.")
+    if not ours:
+        return "\n\n".join(parts)
+    evaluation = evaluation_of(ours)
+    suites = [SUITES[name](Settings()) for name in TABLES]
+    for index, record in enumerate(ours):
+        parts.append(f"{OURS.format(record['weights'])}, {_conditions(record)}:")
+        parts.append(_decisive(evaluation, suites, index, record))
+    parts.append(INTRODUCTION.format(reference=evaluation.reference.name))
+    for suite in (*suites, FURTHER):
+        parts += [f"### {suite.name}: {suite.title}", suite_table(evaluation, suite)]
+    return "\n\n".join([*parts, "### How ours were made", *(_provenance(record) for record in ours)])
 
 
-def _our_xyz2mol(record: Record) -> list[str]:
-    measures = record["headline"]["measures"]
-    shares = [measure_text(measures, name) for name in ("valid", "unique", "valid_unique", "strict")]
-    return [OURS.format(record["weights"]), *shares, _conditions(record), HERE]
-
-
-def _our_look_up(record: Record) -> list[str]:
-    measures = record["headline"]["measures"]
-    shares = [measure_text(measures, name) for name in ("atom_stable", "molecule_stable")]
-    return [OURS.format(record["weights"]), *shares, *[""] * 4, _conditions(record), HERE]
-
-
-def _qm9_xyz2mol() -> list[str]:
-    shares = [QM9["valid"], QM9_UNIQUE, QM9["valid"] * QM9_UNIQUE, QM9["strict"]]
-    return ["QM9 itself, by this library", *(percent(share) for share in shares), ALL_OF_QM9, HERE]
-
-
-def _qm9_look_up() -> list[str]:
-    shares = [QM9["atom_stable"], QM9["molecule_stable"]]
-    return ["QM9 itself, by this library", *(percent(share) for share in shares), *[""] * 4, ALL_OF_QM9, HERE]
-
-
-def _published_xyz2mol(row: Quality) -> list[str]:
-    product = row.valid_unique
-    if not product and row.valid and row.unique:
-        product = f"{float(row.valid) * float(row.unique) / 100:.2f}†"
-    return [row.system, row.valid, row.unique, product, "", row.conditions, row.source]
-
-
-def _published_look_up(row: Quality) -> list[str]:
-    product = row.lookup_valid_unique
-    if not product and row.lookup_valid and row.lookup_unique:
-        product = f"{float(row.lookup_valid) * float(row.lookup_unique) / 100:.2f}†"
-    shares = [row.atom_stable, row.molecule_stable, row.lookup_valid, row.lookup_unique, product, row.open_babel]
-    return [row.system, *shares, row.conditions, row.source]
+def _decisive(evaluation: Evaluation, suites: Sequence[Suite], index: int, record: Record) -> str:
+    """Return a line for each decisive figure: value, interval, and where it stands among the published ones."""
+    measures, reference = evaluation.sets[index].measures, evaluation.reference
+    beside = Evaluation(evaluation.sets, reference, tuple(suites))
+    lines = []
+    for name, heading in DECISIVE.items():
+        measure = measures.get(name)
+        if measure is None or not measure.total or not math.isfinite(measure.value):
+            continue
+        marks = published(beside, name) if comparable(name, [_attempts(record)]) else []
+        standing = stand(index, record["weights"], heading or measure.label, measure, marks)
+        own = reference.values.get(name)
+        clauses = [standing.words, f"{reference.name} itself {brief(measure, own)}" if own is not None else ""]
+        if measure.floor is not None:
+            clauses.append(f"floor {brief(measure, measure.floor)}")
+        counted = "; ".join(filter(None, [uncertainty_text(measure), f"of {measure.total:,} {measure.of}"]))
+        said = "; ".join(filter(None, [f"**{brief(measure, measure.value)}** ({counted})", *clauses]))
+        lines.append(f"- {standing.label}: {said}.")
+    return "\n".join(lines)
 
 
 def _conditions(record: Record) -> str:
@@ -106,51 +91,53 @@ def _conditions(record: Record) -> str:
     if position != 1:
         temperatures += f", {record['temperatures']['tempering']} tempering"
     start = "any atom" if record["start"] == "data" else record["start"]
-    return f"{_attempts(record):,}; {temperatures}; from {start}; seed {record['seed']}"
+    return f"{_attempts(record):,} molecules; {temperatures}; from {start}; seed {record['seed']}"
 
 
 def _attempts(record: Record) -> int:
-    return record["headline"]["measures"]["attempted"]["count"]
+    return record["evaluation"]["sets"][0]["attempts"]
 
 
 def _provenance(record: Record) -> str:
-    """Return how one of our rows was made, its sizes, and why attempts were invalid."""
-    finished = measure_text(record["headline"]["measures"], "finished")
-    tools = ", ".join(f"{name} {version}" for name, version in record["headline"]["tools"].items())
+    """Return how one of our columns was made, its sizes, and why attempts were invalid."""
+    (scored,) = evaluation_of([record]).sets
+    made, tools = record["evaluation"]["made"], record["evaluation"]["tools"]
     points = [
-        f"Grown: {_conditions(record)}; at most {record['max_atoms']} atoms. Finished: {finished} %.",
-        *_spread(record),
+        f"Grown: {_conditions(record)}; at most {record['max_atoms']} atoms",
+        f"Finished: {figure(scored.measures['finished'])} %",
+        *_spread(scored),
         _sizes(record),
-        f"Invalid attempts: {_reasons(record)}.",
-        f"Learnt: {_learnt(record)}.",
-        f"Pace: {_pace(record)}.",
-        f"Tools: {tools}.",
+        f"Invalid attempts: {_reasons(record)}",
+        f"Learnt: {_learnt(record)}",
+        f"Pace: {_pace(record)}",
+        f"Judged: against {_reference(record)}; suite {made['suites']}, {number(made['seconds'])} s ({moment(record)})",
+        f"Tools: {', '.join(f'{name} {version}' for name, version in tools.items())}",
     ]
-    return "\n".join([f"**`{record['weights']}`**", "", *(f"- {point}" for point in points)])
+    return "\n".join([f"**`{record['weights']}`**", "", *(f"- {point}." for point in points)])
 
 
-def _spread(record: Record) -> list[str]:
-    """Return the spread of the shares without interval over disjoint parts, if the sample has any."""
-    parts = record["parts"]
-    many = len(parts["unique"])
-    if not many:
-        return []
-    unique, valid_unique = mean_and_spread(parts["unique"]), mean_and_spread(parts["valid_unique"])
-    where = f"In {many} disjoint thousands, mean ± standard deviation" if many > 1 else "In one thousand of them"
-    return [f"{where}: unique {unique} %, valid × unique {valid_unique} %."]
+def _spread(scored: Scored) -> list[str]:
+    """Return the spread of uniqueness over disjoint blocks, which differs from that of the whole; if there is one."""
+    said = [
+        f"{measure.label} {percent(measure.spread.mean)} ± {percent(measure.spread.deviation)} %"
+        f" over {measure.spread.n_parts} {measure.spread.of}"
+        for measure in (scored.measures[name] for name in ("unique", "valid_unique"))
+        if measure.spread is not None
+    ]
+    return [f"Mean ± standard deviation: {', '.join(said)}"] if said else []
 
 
 def _sizes(record: Record) -> str:
     sizes, data = record["sizes"], QM9_SIZES
     return (
         f"Sizes of all attempts: {sizes['mean']:.2f} atoms on average, {sizes['p5']:g} to {sizes['p95']:g} from 5 to "
-        f"95 % (QM9: {data['mean']}, {data['p5']} to {data['p95']})."
+        f"95 % (QM9: {data['mean']}, {data['p5']} to {data['p95']})"
     )
 
 
 def _reasons(record: Record) -> str:
-    shares = {reason: count / _attempts(record) for reason, count in record["headline"]["invalid"].items()}
-    return ", ".join(f"{reason} {percent(share)} %" for reason, share in shares.items()) or "none"
+    invalid = record["evaluation"]["sets"][0]["invalid"]
+    return ", ".join(f"{reason} {percent(n / _attempts(record))} %" for reason, n in invalid.items()) or "none"
 
 
 def _learnt(record: Record) -> str:
@@ -167,9 +154,19 @@ def _learnt(record: Record) -> str:
 
 
 def _pace(record: Record) -> str:
-    """Return molecules a second with the machine, its matrix-product rate, the commit and the day."""
-    processes = "1 process" if record["processes"] == 1 else f"{record['processes']} processes"
+    """Return molecules a second with the machine, its matrix-product rate, the commit and the day of the growing."""
+    growing = record["growing"]
+    if growing is None:
+        return f"{NOT_MEASURED}: the molecules were read from a file"
+    processes = "1 process" if growing["processes"] == 1 else f"{growing['processes']} processes"
     return (
-        f"{number(record['molecules_per_second'])} molecules/s, {number(record['seconds'])} s in all, warm, on "
-        f"{record['device']} with {processes} ({moment(record)})"
+        f"{number(growing['molecules_per_second'])} molecules/s, {number(growing['seconds'])} s in all, warm, on "
+        f"{growing['device']} with {processes} ({moment(growing)})"
     )
+
+
+def _reference(record: Record) -> str:
+    reference = record["evaluation"]["reference"]
+    if not reference["name"]:
+        return "no reference"
+    return f"{reference['name']} of {reference['n_molecules']:,} molecules (data {reference['data'][:12]})"

@@ -25,6 +25,7 @@ molecules up to the number of CPUs, its start inside the time. The thesis itself
 RATIOS = {
     "naive_training": "training, fast over naive",
     "naive_growing": "growing, fast over naive",
+    "naive_stability": "look-up stability, fast over naive",
 }
 
 
@@ -33,7 +34,7 @@ def speed(records: Sequence[Record]) -> str:
     rows = [row for goal in GOALS for row in _goal_rows(goal, records)]
     for benchmark, what in RATIOS.items():
         rows += [
-            [what, "ratio", "", "", "", f"**{number(record['ratio'])}**", "", moment(record)]
+            [what + _sample_of(record), "ratio", "", "", "", f"**{number(record['ratio'])}**", "", moment(record)]
             for record in of_benchmark(records, benchmark)
         ] or [[what, "ratio", "", "", "", NOT_MEASURED, "", ""]]
     headings = ["", "unit", "original", "required", "aim", "measured", "better than the original", "where and when"]
@@ -83,7 +84,7 @@ def _goal_rows(goal: Goal, records: Sequence[Record]) -> list[list[str]]:
     for record in found:
         value, preset = record[goal.field], record.get("preset", PRESET)
         shown = f"**{number(value)}**"
-        what = goal.what + (_batch_of(record) if goal.benchmark == "training" else "")
+        what = goal.what + (_batch_of(record) if goal.benchmark == "training" else _sample_of(record))
         if preset != PRESET:
             rows.append([f"{what}, `{preset}`", goal.unit, "", "", "", shown, "", moment(record)])
             continue
@@ -103,6 +104,14 @@ def _batch_of(record: Record) -> str:
     return (
         f" ({record['molecules_per_step']} molecules a step, {'all decisions' if kept is None else f'{kept} of each'})"
     )
+
+
+def _sample_of(record: Record) -> str:
+    """Return what was judged, where the record says so: ", 10,000 of QM9 (1,000 measured)"."""
+    if "sample" not in record:
+        return ""
+    part = f" ({record['measured_on']:,} measured)" if "measured_on" in record else ""
+    return f", {record['molecules']:,} of {record['sample']}{part}"
 
 
 def _throughput_of(name: str, records: Sequence[Record]) -> list[str]:

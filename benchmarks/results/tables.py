@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from .records import Record
 
 NOT_MEASURED = "not measured"
 
-TEXT = frozenset({"", "system", "conditions", "source", "unit", "where and when", "device", "pace"})
+TEXT = frozenset({"", "measure", "counted", "system", "source", "unit", "where and when", "device", "pace"})
 """Headings of columns that hold words."""
 
 
@@ -29,28 +28,8 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def measure_text(measures: Mapping[str, Mapping[str, Any]], name: str) -> str:
-    """Return a share of a judged sample with its interval, in percent: "83.50 (82.76 – 84.22)"; empty if not there."""
-    measure = measures.get(name)
-    if measure is None or not measure["total"]:
-        return ""
-    if measure["interval"] is None:
-        return percent(measure["value"])
-    low, high = measure["interval"]
-    return f"{percent(measure['value'])} ({percent(low)} – {percent(high)})"
-
-
 def moment(record: Record) -> str:
     """Return what a figure was measured on: machine, matrix-product rate, commit and day."""
     threads = "1 thread" if record["threads"] == 1 else f"{record['threads']} threads"
     rate = f"{record['matrix_gflops']:g} GFLOP/s with {threads}"
     return f"{record['machine']}, {rate}, {record['commit']}, {record['date']}"
-
-
-def mean_and_spread(shares: Sequence[float]) -> str:
-    """Return mean and standard deviation of shares of disjoint parts, in percent: "99.1 ± 0.3"; one has no spread."""
-    mean = sum(shares) / len(shares)
-    if len(shares) == 1:
-        return percent(mean, 1)
-    deviation = (sum((share - mean) ** 2 for share in shares) / (len(shares) - 1)) ** 0.5
-    return f"{percent(mean, 1)} ± {percent(deviation, 1)}"
