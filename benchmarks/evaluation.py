@@ -25,20 +25,20 @@ from harness import STORE, report, timed
 from atomweave import Molecule, MoleculeStore
 from atomweave.chemistry.tables import LENGTHS, MARGINS, VALENCES
 from atomweave.evaluation.attempts import Attempts, attempts_of
-from atomweave.evaluation.bispectra import Bispectra
-from atomweave.evaluation.bond_lengths import BondLengths
 from atomweave.evaluation.building import Work
-from atomweave.evaluation.composition import Composition
-from atomweave.evaluation.environments import Environments
 from atomweave.evaluation.evaluate import score
 from atomweave.evaluation.evaluation import Suite
-from atomweave.evaluation.lookup import LookUp
-from atomweave.evaluation.posebusters import PoseBusters
+from atomweave.evaluation.metrics.bispectra import Bispectra
+from atomweave.evaluation.metrics.bond_lengths import BondLengths
+from atomweave.evaluation.metrics.composition import Composition
+from atomweave.evaluation.metrics.environments import Environments
+from atomweave.evaluation.metrics.lookup import LookUp
+from atomweave.evaluation.metrics.posebusters import PoseBusters
+from atomweave.evaluation.metrics.rings import Rings
+from atomweave.evaluation.metrics.shares import Validity
 from atomweave.evaluation.reading import read_attempts
 from atomweave.evaluation.reference import Reference, shipped_references
-from atomweave.evaluation.rings import Rings
 from atomweave.evaluation.sample import Sample
-from atomweave.evaluation.shares import Validity
 from atomweave.evaluation.stability import stability
 from atomweave.evaluation.validity import assess
 from atomweave.io import write

@@ -12,10 +12,10 @@ from atomweave.data.store import MoleculeStore
 from atomweave.errors import InputError, RefusedFileError, UsageError
 from atomweave.evaluation import building
 from atomweave.evaluation.building import CACHED, ReferenceData, Work, build_reference, find_reference
-from atomweave.evaluation.novelty import Novelty
+from atomweave.evaluation.metrics.novelty import Novelty
+from atomweave.evaluation.metrics.rings import Rings
+from atomweave.evaluation.metrics.shares import Validity
 from atomweave.evaluation.reference import Reference
-from atomweave.evaluation.rings import Rings
-from atomweave.evaluation.shares import Validity
 from atomweave.io import write
 from evaluation.small_set import molecules
 
@@ -177,7 +177,7 @@ def test_what_holds_no_molecules_is_refused(tmp_path: Path):
 
 
 def test_costly_metrics_are_measured_on_a_part_and_distances_to_oneself_left_out():
-    from atomweave.evaluation.composition import Composition
+    from atomweave.evaluation.metrics.composition import Composition
 
     data = ReferenceData(molecules(), "ours", "abc")
     found = build_reference(data, (Validity(), Novelty(), Composition()), WORK, parts={"validity": 25})

@@ -20,7 +20,7 @@ from atomweave.evaluation.building import Work
 from atomweave.evaluation.evaluate import distinct
 from atomweave.evaluation.evaluation import Evaluation
 from atomweave.evaluation.intervals import wilson
-from atomweave.evaluation.posebusters import PoseBusters
+from atomweave.evaluation.metrics.posebusters import PoseBusters
 from atomweave.evaluation.reference import Reference
 from atomweave.evaluation.suites import SUITES, Settings, suite_named
 from atomweave.growth.grower import Attempt, Grown

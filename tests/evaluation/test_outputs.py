@@ -200,7 +200,8 @@ def test_published_systems_that_do_not_fit_are_named(capsys: pytest.CaptureFixtu
     assert "also published, but too wide for this terminal" in text
     assert "System number 29" in text
     print_tables(judged)
-    assert "System number 2 " in capsys.readouterr().out.splitlines()[2]  # no terminal, so more columns
+    wider = capsys.readouterr().out.splitlines()[2]  # no terminal, so more columns
+    assert wider.count("System number") > heading.count("System number") > 0
 
 
 def test_a_column_that_every_row_has_is_not_repeated(tmp_path: Path):

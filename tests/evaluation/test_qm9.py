@@ -8,21 +8,21 @@ import pytest
 from atomweave.chemistry import openbabel
 from atomweave.chemistry.gspherenet_checker import check_many
 from atomweave.data.qm9 import build_qm9
-from atomweave.evaluation.angles import Angles
-from atomweave.evaluation.bispectra import Bispectra, frequent, of_environment
-from atomweave.evaluation.bond_lengths import BondLengths
-from atomweave.evaluation.bond_lengths_gspherenet import GSphereNetBondLengths
-from atomweave.evaluation.composition import Composition
-from atomweave.evaluation.environments import Environments, environments
-from atomweave.evaluation.gspherenet import GSphereNet
 from atomweave.evaluation.headline import QM9, summarise
-from atomweave.evaluation.lookup import LookUp
-from atomweave.evaluation.open_babel import OpenBabel
+from atomweave.evaluation.metrics.angles import Angles
+from atomweave.evaluation.metrics.bispectra import Bispectra, frequent, of_environment
+from atomweave.evaluation.metrics.bond_lengths import BondLengths
+from atomweave.evaluation.metrics.bond_lengths_gspherenet import GSphereNetBondLengths
+from atomweave.evaluation.metrics.composition import Composition
+from atomweave.evaluation.metrics.environments import Environments, environments
+from atomweave.evaluation.metrics.gspherenet import GSphereNet
+from atomweave.evaluation.metrics.lookup import LookUp
+from atomweave.evaluation.metrics.open_babel import OpenBabel
+from atomweave.evaluation.metrics.torsions import Torsions
 from atomweave.evaluation.published import SYMPHONY_TABLE_5_3
 from atomweave.evaluation.reference import Reference, shipped_references
 from atomweave.evaluation.sample import Sample
 from atomweave.evaluation.tools import tool_versions
-from atomweave.evaluation.torsions import Torsions
 from atomweave.evaluation.validity import assess
 from atomweave.molecule import Molecule
 

@@ -12,21 +12,21 @@ from html.parser import HTMLParser
 
 import pytest
 
-from atomweave.evaluation.angles import Angles
-from atomweave.evaluation.bispectra import Bispectra
-from atomweave.evaluation.bond_lengths import BondLengths
-from atomweave.evaluation.composition import Composition
-from atomweave.evaluation.environments import Environments
 from atomweave.evaluation.evaluation import Evaluation, PublishedRow, Scored, Suite
-from atomweave.evaluation.groups import Groups
 from atomweave.evaluation.measure import number, share
 from atomweave.evaluation.metric import Result
+from atomweave.evaluation.metrics.angles import Angles
+from atomweave.evaluation.metrics.bispectra import Bispectra
+from atomweave.evaluation.metrics.bond_lengths import BondLengths
+from atomweave.evaluation.metrics.composition import Composition
+from atomweave.evaluation.metrics.environments import Environments
+from atomweave.evaluation.metrics.groups import Groups
+from atomweave.evaluation.metrics.rings import Rings
+from atomweave.evaluation.metrics.torsions import Torsions
 from atomweave.evaluation.reference import Reference
 from atomweave.evaluation.report import write_evaluation_report
 from atomweave.evaluation.report.contents import wall_records
-from atomweave.evaluation.rings import Rings
 from atomweave.evaluation.sample import Sample
-from atomweave.evaluation.torsions import Torsions
 from atomweave.evaluation.validity import assess
 from atomweave.molecule import Molecule
 from reference import worked_molecules as worked

@@ -14,8 +14,8 @@ from atomweave.errors import RefusedFileError, UsageError
 from atomweave.models import weights
 from atomweave.models.registry import build_model
 from atomweave.models.symphony import SymphonyConfig
-from atomweave.tensorfile import content_hash
 from atomweave.models.weights import Card, Figure, load_model, read_card, save_weights, ship_weights
+from atomweave.tensorfile import content_hash
 
 CONFIG = SymphonyConfig.model_validate(
     {

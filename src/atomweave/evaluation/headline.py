@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .lookup import stable_shares
 from .measure import Measure, ReferenceValues
-from .shares import validity_shares
+from .metrics.lookup import stable_shares
+from .metrics.shares import validity_shares
 from .stability import covers
 from .tools import tool_versions
 from .validity import Verdict, assess

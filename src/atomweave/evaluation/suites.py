@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING
 
 from ..errors import MissingDependencyError, UsageError, did_you_mean
 from . import published
-from .angles import Angles
-from .bispectra import Bispectra
-from .bond_lengths import BondLengths
-from .bond_lengths_gspherenet import GSphereNetBondLengths
-from .composition import Composition
-from .environments import Environments
 from .evaluation import Suite
-from .groups import Groups
-from .gspherenet import GSphereNet
-from .lookup import LookUp
-from .memorisation import Memorisation
-from .novelty import Novelty
-from .open_babel import OpenBabel
-from .posebusters import PoseBusters
-from .rediscovery import Rediscovery
-from .relaxation import Xtb
-from .rings import Rings
-from .shares import Validity
-from .torsions import Torsions
+from .metrics.angles import Angles
+from .metrics.bispectra import Bispectra
+from .metrics.bond_lengths import BondLengths
+from .metrics.bond_lengths_gspherenet import GSphereNetBondLengths
+from .metrics.composition import Composition
+from .metrics.environments import Environments
+from .metrics.groups import Groups
+from .metrics.gspherenet import GSphereNet
+from .metrics.lookup import LookUp
+from .metrics.memorisation import Memorisation
+from .metrics.novelty import Novelty
+from .metrics.open_babel import OpenBabel
+from .metrics.posebusters import PoseBusters
+from .metrics.rediscovery import Rediscovery
+from .metrics.relaxation import Xtb
+from .metrics.rings import Rings
+from .metrics.shares import Validity
+from .metrics.torsions import Torsions
 
 if TYPE_CHECKING:
     from .metric import Metric

@@ -10,8 +10,8 @@ TASKS = {
     "gspherenet": "chemistry.gspherenet_checker_task",
     "lookup": "chemistry.lookup_task",
     "openbabel": "chemistry.openbabel_task",
-    "posebusters": "evaluation.posebusters_task",
-    "xtb": "evaluation.relaxation_task",
+    "posebusters": "evaluation.metrics.posebusters_task",
+    "xtb": "evaluation.metrics.relaxation_task",
 }
 
 

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import angles, bond_lengths, torsions
-from ..bispectra import of_environment
-from ..bispectrum import SECTORS
-from ..composition import atoms
 from ..histogram import Histogram
-from ..rings import rings
+from ..metrics import angles, bond_lengths, torsions
+from ..metrics.bispectra import of_environment
+from ..metrics.bispectrum import SECTORS
+from ..metrics.composition import atoms
+from ..metrics.rings import rings
 from .heatmap import SHOWN, heat_maps
 from .plots import frequency_panel, histogram_panel, scatter_panel, share_rows
 from .standing import brief, is_reference
 from .svg import Figure, Reading
 
 if TYPE_CHECKING:
-    from ..comparison import Family
-    from ..coordinates import Coordinates
     from ..evaluation import Evaluation, Scored
     from ..graphs import Graphs
+    from ..metrics.comparison import Family
+    from ..metrics.coordinates import Coordinates
 
 N_BONDS, N_ANGLES, N_TORSIONS, N_ENVIRONMENTS, N_GROUPS, N_RING_SIZES = 10, 6, 6, 2, 16, 14
 
