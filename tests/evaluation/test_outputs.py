@@ -187,7 +187,10 @@ def test_the_table_shows_sets_reference_floor_and_published_figures():
     assert "Symphony: thesis, table 5.1, 10,000 molecules" in text
 
 
-def test_published_systems_that_do_not_fit_are_named(capsys: pytest.CaptureFixture[str]):
+def test_published_systems_that_do_not_fit_are_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("COLUMNS", raising=False)  # which would set the width where there is no terminal
     judged = evaluation()
     (row, _) = judged.suites[0].published
     many = tuple(replace(row, system=f"System number {index}") for index in range(30))

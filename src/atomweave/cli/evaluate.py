@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,22 +82,29 @@ def evaluate(
     targets = _targets(out, chemiscope)
     check_targets(*targets, force=force)
 
-    from ..evaluation.building import Work
+    from ..evaluation.building import Work, check_source
     from ..evaluation.evaluate import score
     from ..evaluation.suites import DEFAULT, Settings, suite_named
 
     settings = Settings(_count("--energies", energies), _count("--relaxed", relaxed), seed, workers)
     suites = [suite_named(name, settings) for name in dict.fromkeys(suite or [DEFAULT])]
+    check_source(reference)
     files = _named(samples, names)
     known = _temperatures(temperatures, list(files))
     sets = {name: [_read(path, format_, number) for path in paths] for name, paths in files.items()}
     with contextlib.ExitStack() as bars:
         evaluation = score(sets, reference, suites, Work(workers, timeout, _Bars(bars).show), known)
+    evaluation = replace(evaluation, made={"command": _command(), "seed": seed, **evaluation.made})
     try:
         if out is not None:
             _write(evaluation, out, shown, chemiscope)
     finally:  # also where a file could not be written: what took minutes to measure is not lost with it
         _print(evaluation)
+
+
+def _command() -> str:
+    """Return the command line as it was given, so that the page says how to make it again."""
+    return printable(shlex.join(["atomweave", *sys.argv[1:]]))
 
 
 def _targets(out: Path | None, chemiscope: bool) -> list[Path]:

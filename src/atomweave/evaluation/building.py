@@ -146,6 +146,15 @@ def _measured_on(
     return whole.part(np.sort(np.random.default_rng(seed).choice(len(whole), n, replace=False)))
 
 
+def check_source(source: str | Path) -> None:
+    """Raise `UsageError` if a reference is neither a known name nor a file; before anything is read or measured."""
+    known = {*shipped_references(), NO_REFERENCE}
+    if str(source) not in known and not Path(source).exists():
+        wanted = "a store, a file of molecules or a name that is known"
+        names = did_you_mean(str(source), known)
+        raise UsageError(f"reference: there is no {printable(str(source))!r}, wanted {wanted}; {names}")
+
+
 def find_reference(source: str | Path, metrics: Sequence[Metric], work: Work) -> Reference:
     """Return the reference that a name, a store or a file of molecules stands for, made and cached if need be.
 
@@ -162,16 +171,13 @@ def find_reference(source: str | Path, metrics: Sequence[Metric], work: Work) ->
         InputError: if the file holds no molecules.
         RefusedFileError: if it is a damaged store or reference.
     """
+    check_source(source)
     if str(source) == NO_REFERENCE:
         return Reference()
     shipped = shipped_references()
     if str(source) in shipped:
         return Reference.open(shipped[str(source)])
     path = Path(source)
-    if not path.exists():
-        names = did_you_mean(str(source), {*shipped, NO_REFERENCE})
-        wanted = "a store, a file of molecules or a name that is known"
-        raise UsageError(f"reference: there is no {printable(str(source))!r}, wanted {wanted}; {names}")
     if is_reference(path):
         return Reference.open(path)
     data = _data_of(path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +106,7 @@ def score(
         "attempts": {one.name: [len(sample) for sample in one.samples] for one in scored},
         "files": {one.name: [sample.source for sample in one.samples] for one in scored},
         "sha256": {name: [attempts.sha256 for attempts in files] for name, files in sets.items()},
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - began, 2),
     }
     return Evaluation(tuple(scored), known, tuple(suites), made)
@@ -135,7 +138,12 @@ def _sample(name: str, attempts: Attempts, lookup: bool, work: Work) -> Sample:
     verdicts = assess(
         attempts.molecules, attempts.finished, attempts.reasons, work.workers, work.timeout, lookup, shown
     )
-    return Sample(name, tuple(verdicts), printable(attempts.source), tuple(attempts.labels), work.progress)
+    # What could not be read has a sentence of its reader, which names file and frame.
+    told = [
+        replace(verdict, detail=detail) if detail else verdict
+        for verdict, detail in zip(verdicts, attempts.details, strict=True)
+    ]
+    return Sample(name, tuple(told), printable(attempts.source), tuple(attempts.labels), work.progress)
 
 
 def _reference(reference: Any, metrics: Sequence[Metric], work: Work) -> Reference:

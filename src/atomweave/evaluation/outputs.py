@@ -33,7 +33,7 @@ SCHEMA = 1
 """Version of metrics.json; a reader refuses others."""
 
 BASE_COLUMNS = (
-    "set", "source", "label", "index", "formula", "n_atoms", "finished", "valid", "strict", "reason", "smiles"
+    "set", "source", "label", "index", "formula", "n_atoms", "finished", "valid", "strict", "reason", "detail", "smiles"
 )  # fmt: skip
 """First columns of molecules.csv; those of the metrics follow in order."""
 
@@ -210,7 +210,7 @@ def _base_rows(name: str, sample: Sample) -> Iterator[tuple[Any, ...]]:
     for index, (verdict, label) in enumerate(zip(sample.verdicts, labels, strict=True)):
         molecule = verdict.molecule
         formula, n_atoms = ("", None) if molecule is None else (molecule.formula, len(molecule))
-        verdicts = (verdict.finished, verdict.valid, verdict.strict, verdict.reason, verdict.smiles)
+        verdicts = (verdict.finished, verdict.valid, verdict.strict, verdict.reason, verdict.detail, verdict.smiles)
         yield name, sample.source, label, index, formula, n_atoms, *verdicts
 
 

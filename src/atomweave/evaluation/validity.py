@@ -28,13 +28,15 @@ class Verdict:
         molecule: what was grown, or None if nothing was.
         finished: whether the model itself ended the molecule.
         perception: its bonds, or None where they were not sought: unfinished or no molecule.
-        reason: why the attempt is invalid, empty if valid.
+        reason: why the attempt is invalid, in few classes that are counted; empty if valid.
+        detail: the same in a whole sentence, of the reader or of RDKit, where one of them spoke.
     """
 
     molecule: Molecule | None
     finished: bool
     perception: Perception | None
     reason: str
+    detail: str = ""
 
     @property
     def valid(self) -> bool:
@@ -97,5 +99,5 @@ def assess(
             verdicts.append(Verdict(molecule, False, None, said or UNFINISHED))
         else:
             perception = next(found)
-            verdicts.append(Verdict(molecule, True, perception, perception.reason))
+            verdicts.append(Verdict(molecule, True, perception, perception.reason, perception.detail))
     return verdicts

@@ -33,7 +33,7 @@ def record(index: int, verdict: Verdict) -> dict[str, Any]:
         "strict": verdict.strict,
         "finished": verdict.finished,
         "reason": verdict.reason,
-        "detail": perception.detail if perception is not None else "",
+        "detail": verdict.detail,
         "smiles": verdict.smiles,
         "n_fragments": perception.n_fragments if perception is not None else 0,
         "formula": "",
