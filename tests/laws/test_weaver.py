@@ -34,13 +34,13 @@ class AroundOneFocus(nn.Module):
         distance = vectors.norm(dim=1)
         x, y, z = (vectors @ AXES.T.to(vectors)).unbind(1)
         internal = distance, (z / distance).clamp(-1, 1), torch.atan2(y, x)
-        return self.head.log_prob(features[0][0], species, internal, self.known(species))
+        return self.head.log_prob(features[0][0], species, internal, self.known(species), None)
 
     def draw(
         self, features: list[Tensor], species: Tensor, uniforms: Tensor, temperatures: Temperatures
     ) -> tuple[Tensor, Tensor]:
         (d, cosine, phi), log_p = self.head.draw(
-            features[0][0], species, self.known(species), uniforms, temperatures.position
+            features[0][0], species, self.known(species), None, uniforms, temperatures.position
         )
         sine = (1 - cosine.square()).sqrt()
         return d[:, None] * torch.stack([sine * phi.cos(), sine * phi.sin(), cosine], 1) @ AXES.to(d), log_p
@@ -67,8 +67,8 @@ class TestInternalHead(PositionHeadLaws):
 
     def build(self) -> nn.Module:
         # Bins that end where the suite's cells end.
-        config = InternalHeadConfig(n_distances=4, n_angles=4, n_torsions=6, width=16)
-        return self.wrapper(awake(InternalHead(config, self.channels, self.n_species)))
+        config = InternalHeadConfig(n_distances=4, n_angles=4, n_torsions=6, width=16, n_harmonics=0)
+        return self.wrapper(awake(InternalHead(config, self.channels, 1, self.n_species)))
 
     def radial_edges(self, head: nn.Module) -> Tensor:
         return torch.linspace(head.head.config.minimum, head.head.config.maximum, 5, dtype=torch.float64)
@@ -122,7 +122,8 @@ def grow_one(model: Model, first: Tensor, dtype: torch.dtype, seed: int) -> tupl
             positions = torch.cat([positions, p.positions[:, None]], 1)
             ended = nn.functional.pad(ended, (0, 1))
     n = species.shape[1]
-    kinds, prefixes, foci, targets = (torch.tensor([list(column)]) for column in zip(*(x[:4] for x in told)))
+    columns = zip(*(x[:4] for x in told), strict=True)
+    kinds, prefixes, foci, targets = (torch.tensor([list(column)]) for column in columns)
     none = torch.zeros(0, dtype=torch.int64)
     return Trajectories(
         species=species,
@@ -142,12 +143,13 @@ def grow_one(model: Model, first: Tensor, dtype: torch.dtype, seed: int) -> tupl
 
 
 def test_a_fragment_without_axis_is_placed_around_evenly() -> None:
-    head = AroundOneFocus(awake(InternalHead(InternalHeadConfig(n_angles=4, n_torsions=6, width=16), 6, 3)))
+    config = InternalHeadConfig(n_angles=4, n_torsions=6, width=16, n_harmonics=0)
+    head = AroundOneFocus(awake(InternalHead(config, 6, 1, 3)))
     features = torch.zeros(2, 6)
     internal = torch.tensor([1.1, 1.1]), torch.tensor([0.9, -0.3]), torch.tensor([1.0, -2.0])
     no = torch.zeros(2, dtype=torch.bool)
     with torch.no_grad():
-        same = head.head.log_prob(features, torch.zeros(2, dtype=torch.int64), internal, (no, no))
-        terms = head.head.divergence(features, torch.zeros(2, dtype=torch.int64), internal, (no, no))
+        same = head.head.log_prob(features, torch.zeros(2, dtype=torch.int64), internal, (no, no), None)
+        terms = head.head.divergence(features, torch.zeros(2, dtype=torch.int64), internal, (no, no), None)
     assert float(same[0]) == pytest.approx(float(same[1]))
     assert (terms["angle"] + terms["torsion"]).tolist() == pytest.approx([math.log(4 * math.pi)] * 2)

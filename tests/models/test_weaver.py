@@ -43,19 +43,17 @@ def alone(model: Weaver, t: Trajectories, decision: int) -> float:
     fragment = Fragments(
         t.species[:, :k], t.positions[:, :k], torch.tensor([k]), t.ended[:, decision, :k], "breadth_first"
     )
-    frames, features = model._read(
-        fragment.species, fragment.positions, fragment.n_atoms, torch.tensor([[k]]), torch.tensor([[focus]]),
-        fragment.ended[:, None],
-    )  # fmt: skip
-    log_p = model.choice(features[0, 0]).log_softmax(-1)
+    read = model._recall(fragment, torch.tensor([focus]))
+    log_p = model.choice(read.decisions[0, 0]).log_softmax(-1)
     if t.kind[0, decision] == Decision.END:
         return float(log_p[-1])
     target = int(t.target[0, decision])
-    at = torch.tensor([0]), torch.tensor([focus])
-    axes, known = model._frame_of_focus(frames, fragment.positions, at, torch.tensor([k]))
+    at = torch.tensor([0]), torch.tensor([0])
+    axes, known = model._frame_of_focus(read.frames, fragment.positions, at, torch.tensor([k]))
     internal = to_internal((t.positions[0, target] - t.positions[0, focus])[None], axes)
     species = t.species[0, target][None]
-    return float(log_p[species] + model.position_head.log_prob(features[0], species, internal, known))
+    around = model._surroundings(read, at, torch.tensor([k]))
+    return float(log_p[species] + model.position_head.log_prob(read.decisions[0], species, internal, known, around))
 
 
 @pytest.mark.parametrize("any_focus", [0.0, 1.0])
@@ -123,6 +121,31 @@ def test_same_seed_grows_the_same_bytes():
     assert fingerprint(1) != fingerprint(2)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_remembered_changes_no_decision(dtype):
+    model = small().to(dtype)
+    t = grown(model, MOLECULES["pentadiyne"], 0, dtype)
+    rng = torch.Generator().manual_seed(1)
+    memory = model.remember(3, 12)
+    with torch.no_grad():
+        # Sizes jump, one fragment stands still, and a row that is not asked about keeps what it has.
+        for sizes, rows in (((1, 3, 2), (0, 1, 2)), ((2, 3), (0, 1)), ((5, 4), (1, 2)), ((9, 8, 7), (0, 1, 2))):
+            n = max(sizes)
+            ended = torch.zeros(len(rows), n, dtype=torch.bool)
+            ended[-1, 0] = n > 4
+            same = [x[:, :n].expand(len(rows), *x[:, :n].shape[1:]) for x in (t.species, t.positions)]
+            fragments = Fragments(*same, torch.tensor(sizes), ended, "breadth_first")
+            uniforms = torch.rand(len(rows), model.n_draws, generator=rng, dtype=torch.float64)
+            fresh = model.propose(fragments, uniforms, Temperatures())
+            known = replace(fragments, memory=memory.of(torch.tensor(rows)))
+            recalled = model.propose(known, uniforms, Temperatures())
+            assert torch.equal(recalled.kind, fresh.kind)
+            assert torch.equal(recalled.species, fresh.species)
+            tolerance = 1e-4 if dtype == torch.float32 else 1e-10
+            assert (recalled.positions - fresh.positions).abs().max() < tolerance
+            assert (recalled.log_prob - fresh.log_prob).abs().max() < tolerance * 10
+
+
 def test_a_grown_molecule_ends_when_all_its_atoms_have():
     model = small()
     with torch.no_grad():
@@ -133,6 +156,8 @@ def test_a_grown_molecule_ends_when_all_its_atoms_have():
 
 def test_cold_growth_repeats_itself():
     model = small()
+    with torch.no_grad():
+        model.choice[2].bias[-1] -= 50.0  # END is all but impossible
     cold = Temperatures(focus=1e-3, position=1e-3)
     first, second = (grow(model, 1, seed, temperatures=cold, start="C", max_atoms=6).molecules[0] for seed in (1, 2))
     assert np.array_equal(first.numbers, second.numbers)

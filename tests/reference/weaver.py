@@ -20,7 +20,14 @@ SMALL = {
     "pair_features": 6,
     "pair_width": 12,
     "policy": {"kind": "breadth_first", "any_focus": 0.0},
-    "position_head": {"n_distances": 25, "n_angles": 12, "n_torsions": 18, "width": 16},
+    "position_head": {
+        "n_distances": 25,
+        "n_angles": 12,
+        "n_torsions": 18,
+        "width": 16,
+        "n_harmonics": 4,
+        "series_width": 8,
+    },
 }
 
 M = TypeVar("M", bound=nn.Module)
@@ -40,7 +47,7 @@ def special_molecules() -> dict[str, Molecule]:
     rng = np.random.Generator(np.random.Philox(7))
     acetylene = Molecule(["H", "C", "C", "H"], np.array([[0, 0, -1.66], [0, 0, -0.6], [0, 0, 0.6], [0, 0, 1.66]]))
     cyanide = Molecule(["H", "C", "N"], np.array([[0, 0, -1.07], [0, 0, 0], [0, 0, 1.15]]))
-    # H-C#C-C#C-CH3: seven collinear atoms before the methyl's hydrogens turn the frames on.
+    # Six collinear atoms; the hydrogens of the methyl group turn the frames on.
     along = np.array([-1.06, 0.0, 1.2, 2.58, 3.78, 5.24])
     methyl = [[1.03 * np.cos(a), 1.03 * np.sin(a), 5.6] for a in np.arange(3) * 2 * np.pi / 3]
     chain = Molecule(

@@ -28,49 +28,52 @@ and rounding must not choose between them."""
 
 @dataclass(frozen=True)
 class References:
-    """Which atoms make each atom's frame, and since when."""
+    """Which atoms make each frame, and since when."""
 
-    parent: Tensor  # (n_molecules, n_atoms) int64; 0 where there is none
-    third: Tensor  # (n_molecules, n_atoms) int64; 0 where there is none
-    axis_from: Tensor  # (n_molecules, n_atoms) int64, size of the smallest prefix that holds atom and parent
-    azimuth_from: Tensor  # (n_molecules, n_atoms) int64, and the third atom; beyond any prefix where there is none
+    parent: Tensor  # (n_molecules, n_frames) int64; 0 where there is none
+    third: Tensor  # (n_molecules, n_frames) int64; 0 where there is none
+    axis_from: Tensor  # (n_molecules, n_frames) int64, size of the smallest prefix that holds atom and parent
+    azimuth_from: Tensor  # (n_molecules, n_frames) int64, and the third atom; beyond any prefix where there is none
 
 
 @dataclass(frozen=True)
 class Frames:
-    """The atoms of a molecule as each of them sees the others."""
+    """The atoms of a molecule as all or some of them see it."""
 
+    centres: Tensor  # (n_molecules, n_frames) int64, the atoms that look
     references: References
-    axes: Tensor  # (n_molecules, n_atoms, 3, 3), rows are the unit vectors x (towards the third atom), y, z (parent)
-    distances: Tensor  # (n_molecules, n_atoms, n_atoms) Å, 0 on the diagonal
-    # (n_molecules, n_atoms, n_atoms, 3), direction of atom j in the frame of atom i; 0 on the diagonal, and its
-    # transverse components 0 where j lies on the axis of i.
+    distances: Tensor  # (n_molecules, n_frames, n_atoms) Å, 0 to itself
+    # (n_molecules, n_frames, n_atoms, 3), direction of every atom along x (towards the third atom), y and z (towards
+    # the parent); 0 of itself, and the transverse components 0 where an atom lies on the axis.
     directions: Tensor
 
 
-def local_frames(positions: Tensor, n_atoms: Tensor) -> Frames:
+def local_frames(positions: Tensor, n_atoms: Tensor, centres: Tensor | None = None) -> Frames:
     """Return the frames of molecules in growth order.
 
     Args:
         positions: (n_molecules, n_atoms, 3) Å.
         n_atoms: (n_molecules,) how many of the atoms are real.
+        centres: (n_molecules, n_frames) whose frames; None takes every atom's.
     """
     n = positions.shape[1]
     index = torch.arange(n, device=positions.device)
+    if centres is None:
+        centres = index.expand(len(positions), -1)
     present = index < n_atoms[:, None]
-    earlier = index[None, :] < index[:, None]
-    vectors = positions[:, None, :, :] - positions[:, :, None, :]
+    earlier = index < centres[:, :, None]
+    vectors = positions[:, None, :, :] - torch.take_along_dim(positions, centres[:, :, None], 1)[:, :, None, :]
     distances = _norm(vectors)
     units = vectors / distances.clamp(min=1e-6)[..., None]
 
     near = distances + INDEX_WEIGHT * index
     parent = torch.where(earlier, near, torch.inf).argmin(2)
-    second = (n_atoms > 1).long()
-    parent[:, 0] = second
-    axis_from = torch.where(index == 0, 2, index + 1).expand_as(parent)
+    is_first, has_second = centres == 0, (n_atoms > 1)[:, None]
+    parent = torch.where(is_first, has_second.long(), parent)
+    axis_from = torch.where(is_first, 2, centres + 1)
 
     z = torch.take_along_dim(units, parent[:, :, None, None], 2)[:, :, 0]
-    z = torch.where(_exists(index == 0, second), z, z.new_tensor([0.0, 0.0, 1.0]))
+    z = torch.where((~is_first | has_second)[..., None], z, z.new_tensor([0.0, 0.0, 1.0]))
     along = (units * z[:, :, None]).sum(-1)
     across = units - along[..., None] * z[:, :, None]
     sine = _norm(across)
@@ -80,7 +83,7 @@ def local_frames(positions: Tensor, n_atoms: Tensor) -> Frames:
     has_before = torch.isfinite(before).any(2)
     after = torch.where(off_axis & ~earlier, index, n)
     third = torch.where(has_before, before.argmin(2), after.amin(2))
-    azimuth_from = torch.where(has_before, index + 1, third + 1)
+    azimuth_from = torch.where(has_before, centres + 1, third + 1)
     third = torch.where(azimuth_from <= n, third, 0)
 
     x = torch.take_along_dim(across, third[:, :, None, None], 2)[:, :, 0]
@@ -92,16 +95,16 @@ def local_frames(positions: Tensor, n_atoms: Tensor) -> Frames:
         [(units * x[:, :, None]).sum(-1) * transverse, (units * y[:, :, None]).sum(-1) * transverse, along], -1
     )
     references = References(parent, third, axis_from, azimuth_from)
-    return Frames(references, torch.stack([x, y, z], 2), distances, directions)
+    return Frames(centres, references, distances, directions)
 
 
 def frame_axes(positions: Tensor, parent: Tensor, third: Tensor) -> Tensor:
-    """Return (n, 3, 3) axes of atoms that have both references, as `Frames.axes`.
+    """Return (n, 3, 3) axes of atoms; rows are the unit vectors x, y and z of `Frames.directions`.
 
     Args:
         positions: (n, 3) Å of the atoms.
-        parent: (n, 3) Å of their parents.
-        third: (n, 3) Å of their third atoms; where it coincides with another, any perpendicular stands in.
+        parent: (n, 3) Å of their parents; where one is the atom itself, any axis stands in.
+        third: (n, 3) Å of their third atoms; where one lies on the axis, any perpendicular stands in.
     """
     z = parent - positions
     length = _norm(z)[..., None]
@@ -126,11 +129,6 @@ def from_internal(distance: Tensor, cosine: Tensor, azimuth: Tensor, axes: Tenso
     sine = (1 - cosine.square()).clamp(min=0).sqrt()
     local = torch.stack([sine * azimuth.cos(), sine * azimuth.sin(), cosine], -1)
     return distance[:, None] * (axes * local[:, :, None]).sum(1)
-
-
-def _exists(is_first: Tensor, second: Tensor) -> Tensor:
-    """Return (n_molecules, n_atoms, 1) bool: whether the atom has a parent."""
-    return (~is_first | (second[:, None] > 0))[..., None]
 
 
 def _norm(vectors: Tensor) -> Tensor:

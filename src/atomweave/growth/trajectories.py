@@ -83,6 +83,7 @@ class Fragments:
     n_atoms: Tensor  # (n_fragments,) int64, at least 1
     ended: Tensor  # (n_fragments, n_slots) bool, this atom gets no further neighbour
     policy: str  # name of the growth policy that grew them
+    memory: Any = None  # what `Model.remember` gave for these fragments, rows of it chosen; None where nothing is known
 
 
 @dataclass(frozen=True)

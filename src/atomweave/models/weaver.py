@@ -11,6 +11,7 @@ a molecule of n atoms costs n^2 with all its fragments, and a growing one a row 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -24,9 +25,11 @@ from ..growth.trajectories import Decision, Fragments, Proposals, Trajectories
 from ..species import Species
 from .base import Model, Temperatures
 from .embedders.causal import PairTransformer
+from .embedders.memory import AtomMemory
 from .embedders.pairs import PairFeatures
 from .heads.angular import draw_index
 from .heads.internal import InternalHead, InternalHeadConfig
+from .heads.torsion import Surroundings
 from .precision import at_least_float32
 
 
@@ -68,6 +71,14 @@ class WeaverConfig(Config):
         return self
 
 
+@dataclass(frozen=True)
+class _Reading:
+    frames: Frames
+    pairs: Tensor  # (n_molecules, n_frames, n_atoms, pair_features)
+    atoms: Tensor  # (n_molecules, n_atoms, width), encoded
+    decisions: Tensor  # (n_molecules, n_decisions, width), decoded
+
+
 class Weaver(Model):
     """The wiring of the model: see the module's docstring."""
 
@@ -90,7 +101,7 @@ class Weaver(Model):
         self.choice = nn.Sequential(
             nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, len(self.species) + 1)
         )
-        self.position_head = InternalHead(config.position_head, config.width, len(self.species))
+        self.position_head = InternalHead(config.position_head, config.width, config.pair_features, len(self.species))
 
     def loss(self, trajectories: Trajectories, rng: torch.Generator | None) -> dict[str, Tensor]:
         """Return mean cross entropies of the decisions, positions as densities per Å^3; see `Model.loss`."""
@@ -103,12 +114,14 @@ class Weaver(Model):
                 clean = torch.where(mirrored, -clean, clean)
             noise = torch.randn(clean.shape, generator=rng).to(clean)
             positions = clean + augmentation.noise * noise
-        frames, features = self._read(t.species, positions, t.n_atoms, t.prefix, t.focus, t.ended)
-        entropy = -(self._choice_targets(t) * at_least_float32(self.choice(features)).log_softmax(-1)).sum(-1)
+        read = self._read(t, positions)
+        entropy = -(self._choice_targets(t) * at_least_float32(self.choice(read.decisions)).log_softmax(-1)).sum(-1)
         terms = {"choice": entropy[t.kind != Decision.PADDING].sum()}
         place = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
-        internal, known = self._targets(t, frames, place, clean)
-        position = self.position_head.divergence(features[place], t.species[place[0], t.target[place]], internal, known)
+        species = t.species[place[0], t.target[place]]
+        internal, known = self._targets(t, read.frames, place, clean)
+        around = self._surroundings(read, (place[0], t.focus[place]), t.prefix[place])
+        position = self.position_head.divergence(read.decisions[place], species, internal, known, around)
         terms |= {name: term.sum() for name, term in position.items()}
         n_decisions = t.n_decisions
         terms = {name: term / n_decisions for name, term in terms.items()}
@@ -117,15 +130,21 @@ class Weaver(Model):
     def log_prob(self, trajectories: Trajectories) -> Tensor:
         """Return (n_molecules,) joint log-densities; see `Model.log_prob`."""
         t = trajectories
-        frames, features = self._read(t.species, t.positions, t.n_atoms, t.prefix, t.focus, t.ended)
-        log_p = self.choice(features).log_softmax(-1)
+        read = self._read(t, t.positions)
+        log_p = self.choice(read.decisions).log_softmax(-1)
         total = self.start_log_probs[t.species[:, 0]]
         total = total + torch.where(t.kind == Decision.END, log_p[..., -1], 0.0).sum(1)
         place = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
         species = t.species[place[0], t.target[place]]
-        internal, known = self._targets(t, frames, place, t.positions)
-        position = self.position_head.log_prob(features[place], species, internal, known)
+        internal, known = self._targets(t, read.frames, place, t.positions)
+        around = self._surroundings(read, (place[0], t.focus[place]), t.prefix[place])
+        position = self.position_head.log_prob(read.decisions[place], species, internal, known, around)
         return total.index_add(0, place[0], log_p[place].gather(1, species[:, None])[:, 0] + position)
+
+    def remember(self, n_fragments: int, max_atoms: int) -> AtomMemory:
+        """Return room for encoded atoms; see `Model.remember`."""
+        n_layers = self.config.n_encoder_layers + self.config.n_decoder_layers
+        return AtomMemory.empty(n_fragments, max_atoms, n_layers, self.atom.weight)
 
     def propose(self, fragments: Fragments, uniforms: Tensor, temperatures: Temperatures) -> Proposals:
         """Draw one decision a fragment: species or END first, a position only where one is needed."""
@@ -134,46 +153,118 @@ class Weaver(Model):
         kind = torch.where(open_atoms.any(1), int(Decision.END), int(Decision.STOP))
         focus = open_atoms.to(torch.int8).argmax(1)
         species, positions = torch.zeros_like(focus), f.positions.new_zeros(len(focus), 3)
-        log_prob = f.positions.new_zeros(len(focus))
-        frames, features = self._read(
-            f.species, f.positions, f.n_atoms, f.n_atoms[:, None], focus[:, None], f.ended[:, None]
-        )
-        features = features[:, 0]
+        read = self._recall(f, focus)
+        features = read.decisions[:, 0]
         logits = self.choice(features)
         choice = draw_index((logits / temperatures.focus).softmax(-1), uniforms[:, 0])
         deciding = kind == Decision.END
-        log_prob = torch.where(deciding, logits.log_softmax(-1).gather(1, choice[:, None])[:, 0], log_prob)
+        log_prob = torch.where(deciding, logits.log_softmax(-1).gather(1, choice[:, None])[:, 0], 0.0)
         placing = deciding & (choice < len(self.species))
         row = placing.nonzero()[:, 0]
         if len(row):
             kind[row], species[row] = int(Decision.PLACE), choice[row]
-            axes, known = self._frame_of_focus(frames, f.positions, (row, focus[row]), f.n_atoms[row])
+            at = row, torch.zeros_like(row)
+            axes, known = self._frame_of_focus(read.frames, f.positions, at, f.n_atoms[row])
+            around = self._surroundings(read, at, f.n_atoms[row])
             internal, of_position = self.position_head.draw(
-                features[row], species[row], known, uniforms[row, 1:], temperatures.position
+                features[row], species[row], known, around, uniforms[row, 1:], temperatures.position
             )
             positions[row] = f.positions[row, focus[row]] + from_internal(*internal, axes)
             log_prob[row] += of_position
         return Proposals(kind, focus, species, positions, log_prob)
 
-    def _read(
-        self, species: Tensor, positions: Tensor, n_atoms: Tensor, prefix: Tensor, focus: Tensor, ended: Tensor | None
-    ) -> tuple[Frames, Tensor]:
-        """Return the frames, and a feature of every decision (prefix, focus), (n_molecules, n_decisions, width)."""
-        with torch.no_grad(), torch.autocast(positions.device.type, enabled=False):
-            frames = local_frames(positions, n_atoms)
-        pairs = self.pairs(frames, species)
-        n = species.shape[1]
-        index = torch.arange(n, device=species.device)
-        age = self.age((index + 1).to(positions).log()[:, None])
-        atoms = self.encoder(self.atom(species) + age, None, index[None, None, :] <= index[None, :, None], pairs)
-        row = torch.arange(len(species), device=species.device)[:, None]
-        said = species.new_zeros(*focus.shape, n) if ended is None else ended
-        pairs = torch.cat([pairs[row, focus], said[..., None].to(pairs)], -1)
-        size = prefix.clamp(min=1)  # padding sees one atom rather than none
-        known = _known(frames, (row, focus), size)
-        question = torch.stack([size.to(positions).log(), *(there.to(positions) for there in known)], -1)
-        decisions = atoms[row, focus] + self.question(question)
-        return frames, self.decoder(decisions, atoms, index < size[:, :, None], pairs)
+    def _read(self, t: Trajectories, positions: Tensor) -> _Reading:
+        """Return what the embedders make of all decisions of trajectories whose atoms stand at `positions`."""
+        frames = _frames(positions, t.n_atoms)
+        pairs = self.pairs(frames, t.species)
+        index = torch.arange(t.species.shape[1], device=t.species.device)
+        atoms = self.encoder(self._atoms(t.species, frames), index <= index[:, None], pairs)
+        row = torch.arange(len(t.species), device=t.species.device)[:, None]
+        ended = t.species.new_zeros(*t.kind.shape, len(index)) if t.ended is None else t.ended
+        at = row, t.focus
+        keys_values = self.decoder.keys_values(atoms)
+        decisions = self._decide(frames, at, atoms[at], pairs[at], keys_values, t.prefix.clamp(min=1), ended)
+        return _Reading(frames, pairs, atoms, decisions)
+
+    def _recall(self, f: Fragments, focus: Tensor) -> _Reading:
+        """Return what the embedders make of one decision a fragment, with the frame of its focus alone.
+
+        Atoms that are known from earlier decisions are not encoded again.
+        """
+        n_fragments, n = f.species.shape
+        memory = f.memory or self.remember(n_fragments, n)
+        new = (f.n_atoms > memory.n_encoded[memory.rows]).nonzero()[:, 0]
+        if len(new):
+            self._encode_new(f, memory.of(new), new)
+        frames = _frames(f.positions, f.n_atoms, focus[:, None])
+        pairs = self.pairs(frames, f.species)
+        row = torch.arange(n_fragments, device=focus.device)
+        atoms = memory.atoms[memory.rows, :n]
+        keys_values = list(memory.read(self.config.n_encoder_layers, n))
+        at = row[:, None], torch.zeros_like(row)[:, None]
+        decisions = self._decide(
+            frames, at, atoms[row, focus][:, None], pairs, keys_values, f.n_atoms[:, None], f.ended[:, None]
+        )
+        return _Reading(frames, pairs, atoms, decisions)
+
+    def _encode_new(self, f: Fragments, memory: AtomMemory, rows: Tensor) -> None:
+        """Encode the atoms of fragments `rows` that `memory`, which is theirs, does not hold yet."""
+        species, n_atoms, known = f.species[rows], f.n_atoms[rows], memory.n_encoded[memory.rows]
+        n = int(n_atoms.max())
+        n_new = int((n_atoms - known).max())
+        # A fragment with fewer new atoms encodes its last one again.
+        index = torch.minimum(known[:, None] + torch.arange(n_new, device=rows.device), n_atoms[:, None] - 1)
+        frames = _frames(f.positions[rows, :n], n_atoms, index)
+        pairs = self.pairs(frames, species[:, :n])
+        sees = torch.arange(n, device=rows.device) <= index[:, :, None]
+        atoms = self.encoder(
+            self._atoms(species.gather(1, index), frames),
+            sees,
+            pairs,
+            remember=lambda layer, values: memory.put(layer, index, values, n),
+        )
+        memory.atoms[memory.rows[:, None], index] = atoms
+        for layer, values in enumerate(self.decoder.keys_values(atoms)):
+            memory.put(self.config.n_encoder_layers + layer, index, values, n)
+        memory.n_encoded[memory.rows] = n_atoms
+
+    def _atoms(self, species: Tensor, frames: Frames) -> Tensor:
+        """Return what the encoder begins with: element, and place in the order of growth."""
+        age = (frames.centres + 1).to(frames.distances).log()
+        return self.atom(species) + self.age(age[..., None])
+
+    def _decide(
+        self,
+        frames: Frames,
+        at: tuple[Tensor, Tensor],
+        atoms: Tensor,
+        pairs: Tensor,
+        keys_values: list[Tensor],
+        prefix: Tensor,
+        ended: Tensor,
+    ) -> Tensor:
+        """Return (n_molecules, n_decisions, width) of the decisions at frames `at` (molecule, frame).
+
+        Args:
+            frames: of the molecules.
+            at: (n_molecules, n_decisions) each.
+            atoms: (n_molecules, n_decisions, width), the foci.
+            pairs: (n_molecules, n_decisions, n_atoms, pair_features), what they see.
+            keys_values: of all atoms, by decoder layer.
+            prefix: (n_molecules, n_decisions), at least 1.
+            ended: (n_molecules, n_decisions, n_atoms).
+        """
+        known = _known(frames, at, prefix)
+        question = torch.stack([x.to(frames.distances) for x in (prefix.to(frames.distances).log(), *known)], -1)
+        sees = torch.arange(pairs.shape[2], device=prefix.device) < prefix[:, :, None]
+        seen = torch.cat([pairs, ended[..., None].to(pairs)], -1)
+        return self.decoder(atoms + self.question(question), sees, seen, keys_values)
+
+    def _surroundings(self, read: _Reading, at: tuple[Tensor, Tensor], prefix: Tensor) -> Surroundings | None:
+        """Return what the position head sees from frames `at` (molecule, frame), if it looks."""
+        if self.position_head.series is None:
+            return None
+        return Surroundings.of(self.position_head.series.prepare(read.pairs, read.atoms), read.frames, at, prefix)
 
     def _choice_targets(self, t: Trajectories) -> Tensor:
         """Return the shares of each species among the atoms that could come next, and END last."""
@@ -200,9 +291,9 @@ class Weaver(Model):
     def _frame_of_focus(
         self, frames: Frames, positions: Tensor, at: tuple[Tensor, Tensor], prefix: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return (n, 3, 3) axes and whether (n,) axis and azimuth are known, at atoms `at` (molecule, atom)."""
-        molecule, parent, third = at[0], frames.references.parent[at], frames.references.third[at]
-        axes = frame_axes(positions[at], positions[molecule, parent], positions[molecule, third])
+        """Return (n, 3, 3) axes and whether (n,) axis and azimuth are known, at frames `at` (molecule, frame)."""
+        centre, parent, third = frames.centres[at], frames.references.parent[at], frames.references.third[at]
+        axes = frame_axes(*(positions[at[0], atom] for atom in (centre, parent, third)))
         return axes, _known(frames, at, prefix)
 
     def _open(self, f: Fragments) -> Tensor:
@@ -214,6 +305,11 @@ class Weaver(Model):
         return open_atoms
 
 
+def _frames(positions: Tensor, n_atoms: Tensor, centres: Tensor | None = None) -> Frames:
+    with torch.no_grad(), torch.autocast(positions.device.type, enabled=False):
+        return local_frames(positions, n_atoms, centres)
+
+
 def _known(frames: Frames, at: tuple[Tensor, Tensor], prefix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return whether a prefix holds the axis, and the third atom, of the frame at `at` (molecule, atom)."""
+    """Return whether a prefix holds the axis, and the third atom, of the frames `at` (molecule, frame)."""
     return prefix >= frames.references.axis_from[at], prefix >= frames.references.azimuth_from[at]

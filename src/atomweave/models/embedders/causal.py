@@ -11,6 +11,7 @@ averages them beside the values.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ class PairAttention(nn.Module):
     def __init__(self, width: int, n_heads: int, pair_features: int, expansion: int) -> None:
         super().__init__()
         self.n_heads = n_heads
-        self.norm, self.norm_hidden = nn.RMSNorm(width), nn.RMSNorm(width)
+        self.norm, self.norm_hidden = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query = nn.Linear(width, width, bias=False)
         self.key_value = nn.Linear(width, 2 * width, bias=False)
         self.out = nn.Linear(width + n_heads * pair_features, width)
@@ -42,18 +43,18 @@ class PairAttention(nn.Module):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def forward(self, rows: Tensor, memory: Tensor | None, bias: Tensor, pairs: Tensor) -> Tensor:
+    def forward(self, rows: Tensor, normed: Tensor, keys_values: Tensor, bias: Tensor, pairs: Tensor) -> Tensor:
         """Return the new rows.
 
         Args:
             rows: (n_molecules, n_rows, width), what attends.
-            memory: (n_molecules, n_atoms, width), what is attended to; None for the rows themselves.
+            normed: the same, normalised by `norm`.
+            keys_values: (n_molecules, n_atoms, 2 * width), what is attended to, out of `key_value`.
             bias: (n_molecules, n_heads, n_rows, n_atoms), -inf where a row may not look.
             pairs: (n_molecules, n_rows, n_atoms, pair_features), averaged with the attention's weights.
         """
-        normed = self.norm(rows)
         query = self._by_head(self.query(normed))
-        key, value = self.key_value(normed if memory is None else memory).chunk(2, -1)
+        key, value = keys_values.chunk(2, -1)
         logits = query @ self._by_head(key).transpose(2, 3) / math.sqrt(query.shape[-1]) + bias
         weights = logits.softmax(-1).to(query.dtype)
         values = (weights @ self._by_head(value)).transpose(1, 2).flatten(2)
@@ -81,20 +82,45 @@ class PairTransformer(nn.Module):
         self.shape = n_layers, n_heads
         self.bias = nn.Linear(pair_features, n_layers * n_heads, bias=False)
         self.layers = nn.ModuleList(PairAttention(width, n_heads, pair_features, expansion) for _ in range(n_layers))
-        self.norm = nn.RMSNorm(width)
+        self.norm = nn.LayerNorm(width)
 
-    def forward(self, rows: Tensor, memory: Tensor | None, sees: Tensor, pairs: Tensor) -> Tensor:
+    def keys_values(self, atoms: Tensor) -> list[Tensor]:
+        """Return what each layer attends to, (n_molecules, n_atoms, 2 * width), of atoms (n_molecules, n_atoms, width).
+
+        For a decoder, whose rows attend to atoms that are encoded once and for all.
+        """
+        return [layer.key_value(atoms) for layer in self._layers()]
+
+    def forward(
+        self,
+        rows: Tensor,
+        sees: Tensor,
+        pairs: Tensor,
+        keys_values: Sequence[Tensor] | None = None,
+        remember: Callable[[int, Tensor], Tensor] | None = None,
+    ) -> Tensor:
         """Return (n_molecules, n_rows, width) normalised features.
 
         Args:
             rows: (n_molecules, n_rows, width).
-            memory: (n_molecules, n_atoms, width), or None for the rows themselves.
             sees: (n_molecules, n_rows, n_atoms) bool, at least one True a row.
             pairs: (n_molecules, n_rows, n_atoms, pair_features).
+            keys_values: what each layer attends to; None for the rows themselves.
+            remember: takes number and keys and values of a layer's rows, and returns those of all atoms; None where
+                the rows are all there is.
         """
         # All layers' biases in one product; layers and heads go first, so that each layer reads its own in one piece.
         biases = self.bias(pairs).permute(3, 0, 1, 2)
         biases = at_least_float32(biases).masked_fill(~sees, -torch.inf).unflatten(0, self.shape).transpose(1, 2)
-        for layer, bias in zip(self.layers, biases, strict=True):
-            rows = layer(rows, memory, bias, pairs)
+        for number, (layer, bias) in enumerate(zip(self._layers(), biases, strict=True)):
+            normed = layer.norm(rows)
+            if keys_values is not None:
+                attended = keys_values[number]
+            else:
+                attended = layer.key_value(normed)
+                attended = attended if remember is None else remember(number, attended)
+            rows = layer(rows, normed, attended, bias, pairs)
         return self.norm(rows)
+
+    def _layers(self) -> list[PairAttention]:
+        return list(self.layers)  # type: ignore[arg-type]  # a ModuleList does not say of what

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ...config import Config
 from ..precision import at_least_float32
 from .bins import Bins, circle
+from .torsion import Surroundings, TorsionSeries
 
 N_RADIAL = 32
 """Gaussians on the distance that angle and torsion are conditioned on."""
@@ -41,6 +42,8 @@ class InternalHeadConfig(Config):
     n_torsions: int = Field(360, ge=1, description="bins of the torsion around the circle")
     smoothing: float = Field(0.7, ge=0, description="bins; targets are Gaussians of this width when teaching")
     width: int = Field(256, ge=1, description="hidden width of the three networks")
+    n_harmonics: int = Field(16, ge=0, description="of the torsion's series around each placed atom; 0 goes without")
+    series_width: int = Field(64, ge=1, description="hidden width of the network that makes these series")
 
     @model_validator(mode="after")
     def _ordered(self) -> InternalHeadConfig:
@@ -55,12 +58,13 @@ class InternalHead(nn.Module):
     Args:
         config: bins and widths.
         features: of a decision, on entry.
+        pair_features: of a pair.
         n_species: size of the element vocabulary.
     """
 
     centres: Tensor
 
-    def __init__(self, config: InternalHeadConfig, features: int, n_species: int) -> None:
+    def __init__(self, config: InternalHeadConfig, features: int, pair_features: int, n_species: int) -> None:
         super().__init__()
         self.config = config
         self.distances = Bins(config.minimum, config.maximum, config.n_distances)
@@ -73,8 +77,19 @@ class InternalHead(nn.Module):
         self.angle = _network(features + N_RADIAL, config.width, config.n_angles)
         self.torsion = _network(features + N_RADIAL + 2 * N_HARMONICS, config.width, config.n_torsions)
 
+        self.series = (
+            TorsionSeries(features, pair_features, config.series_width, config.n_harmonics)
+            if config.n_harmonics
+            else None
+        )
+
     def divergence(
-        self, features: Tensor, species: Tensor, internal: tuple[Tensor, Tensor, Tensor], known: tuple[Tensor, Tensor]
+        self,
+        features: Tensor,
+        species: Tensor,
+        internal: tuple[Tensor, Tensor, Tensor],
+        known: tuple[Tensor, Tensor],
+        around: Surroundings | None,
     ) -> dict[str, Tensor]:
         """Return (n_rows,) cross entropies of the smoothed targets in nats, as negative log-densities per Å^3.
 
@@ -83,6 +98,7 @@ class InternalHead(nn.Module):
             species: (n_rows,) of the atoms to place.
             internal: (n_rows,) distance in Å, cosine of the polar angle, torsion in radian.
             known: (n_rows,) bool, whether there is an axis, and a third atom.
+            around: what the foci see; None where the head has no series.
         """
         d, theta, phi = _angles(internal)
         targets = [
@@ -91,7 +107,7 @@ class InternalHead(nn.Module):
         ]
         entropies = [
             -(target * at_least_float32(logits).log_softmax(-1)).sum(-1)
-            for target, logits in zip(targets, self._logits(features, species, d, theta), strict=True)
+            for target, logits in zip(targets, self._logits(features, species, d, theta, around), strict=True)
         ]
         volumes = self._log_volumes(d, theta)
         names = ("distance", "angle", "torsion")
@@ -103,11 +119,16 @@ class InternalHead(nn.Module):
         return terms
 
     def log_prob(
-        self, features: Tensor, species: Tensor, internal: tuple[Tensor, Tensor, Tensor], known: tuple[Tensor, Tensor]
+        self,
+        features: Tensor,
+        species: Tensor,
+        internal: tuple[Tensor, Tensor, Tensor],
+        known: tuple[Tensor, Tensor],
+        around: Surroundings | None,
     ) -> Tensor:
         """Return (n_rows,) exact log-densities per Å^3; arguments as in `divergence`."""
         d, theta, phi = _angles(internal)
-        logits = self._logits(features, species, d, theta)
+        logits = self._logits(features, species, d, theta, around)
         log_d, log_theta, log_phi = (
             x.log_softmax(-1).gather(-1, bins.index(value)[:, None])[:, 0] - volume
             for x, bins, value, volume in zip(
@@ -124,7 +145,13 @@ class InternalHead(nn.Module):
         return log_d + log_theta + torch.where(has_third, log_phi, -math.log(2 * math.pi))
 
     def draw(
-        self, features: Tensor, species: Tensor, known: tuple[Tensor, Tensor], uniforms: Tensor, temperature: float
+        self,
+        features: Tensor,
+        species: Tensor,
+        known: tuple[Tensor, Tensor],
+        around: Surroundings | None,
+        uniforms: Tensor,
+        temperature: float,
     ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
         """Draw one position a row; every factor's bins to the power 1 / temperature, given the factors before.
 
@@ -132,6 +159,7 @@ class InternalHead(nn.Module):
             features: as in `divergence`.
             species: as in `divergence`.
             known: as in `divergence`.
+            around: as in `divergence`.
             uniforms: (n_rows, 3) float64.
             temperature: 1 draws from the model's own density.
 
@@ -139,7 +167,7 @@ class InternalHead(nn.Module):
             Distance, cosine and torsion, (n_rows,) each; and (n_rows,) the log-density per Å^3 at temperature 1.
         """
         has_axis, has_third = known
-        shared = self._shared(features, species)
+        decisions = shared = self._shared(features, species)
         bin_d, within = self.distances.draw(self.distance(shared) / temperature, uniforms[:, 0])
         d = self.distances.low + (bin_d + within) * self.distances.width
         shared = torch.cat([shared, self._radial(d.to(features))], -1)
@@ -147,22 +175,32 @@ class InternalHead(nn.Module):
         top, bottom = self._cosines(bin_a, torch.float64)
         cosine = torch.where(has_axis, top + within * (bottom - top), 2 * uniforms[:, 1] - 1)
         theta = cosine.clamp(-1, 1).arccos()
-        shared = torch.cat([shared, _harmonics(theta.to(features))], -1)
-        bin_t, within = self.torsions.draw(self.torsion(shared) / temperature, uniforms[:, 2])
+        logits = self._torsion_logits(decisions, shared, d.to(features), theta.to(features), around)
+        bin_t, within = self.torsions.draw(logits / temperature, uniforms[:, 2])
         drawn = self.torsions.low + (bin_t + within) * self.torsions.width
         phi = torch.where(has_third, drawn, (2 * uniforms[:, 2] - 1) * math.pi)
         internal = d.to(features), cosine.to(features), phi.to(features)
-        return internal, self.log_prob(features, species, internal, known)
+        return internal, self.log_prob(features, species, internal, known, around)
 
     def _shared(self, features: Tensor, species: Tensor) -> Tensor:
         with_species = features + self.species(species)
         return with_species + self.trunk(with_species)
 
-    def _logits(self, features: Tensor, species: Tensor, d: Tensor, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _logits(
+        self, features: Tensor, species: Tensor, d: Tensor, theta: Tensor, around: Surroundings | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         shared = self._shared(features, species)
         with_d = torch.cat([shared, self._radial(d).to(shared.dtype)], -1)
-        with_both = torch.cat([with_d, _harmonics(theta).to(shared.dtype)], -1)
-        return self.distance(shared), self.angle(with_d), self.torsion(with_both)
+        return self.distance(shared), self.angle(with_d), self._torsion_logits(shared, with_d, d, theta, around)
+
+    def _torsion_logits(
+        self, decisions: Tensor, with_d: Tensor, d: Tensor, theta: Tensor, around: Surroundings | None
+    ) -> Tensor:
+        logits = self.torsion(torch.cat([with_d, _harmonics(theta).to(with_d.dtype)], -1))
+        if self.series is None or around is None:
+            return logits
+        edges = self.torsions.edges(d)
+        return logits + self.series(decisions, around, d, theta, (edges[1:] + edges[:-1]) / 2)
 
     def _radial(self, d: Tensor) -> Tensor:
         spacing = (self.config.maximum - self.config.minimum) / (N_RADIAL - 1)
