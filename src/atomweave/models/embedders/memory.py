@@ -21,6 +21,7 @@ class AtomMemory:
     def empty(cls, n_fragments: int, max_atoms: int, n_layers: int, like: Tensor) -> AtomMemory:
         """Return room for fragments, in type and place of `like` (..., width)."""
         width = like.shape[-1]
+        # Zeros: what attention masks out is still multiplied by its weight of zero, and may not be infinite.
         return cls(
             like.new_zeros(n_fragments, max_atoms, width),
             like.new_zeros(n_layers, n_fragments, max_atoms, 2 * width),

@@ -101,22 +101,17 @@ class InternalHead(nn.Module):
             around: what the foci see; None where the head has no series.
         """
         d, theta, phi = _angles(internal)
-        targets = [
-            bins.targets(x, self.config.smoothing)
-            for bins, x in ((self.distances, d), (self.angles, theta), (self.torsions, phi))
-        ]
-        entropies = [
-            -(target * at_least_float32(logits).log_softmax(-1)).sum(-1)
-            for target, logits in zip(targets, self._logits(features, species, d, theta, around), strict=True)
-        ]
-        volumes = self._log_volumes(d, theta)
-        names = ("distance", "angle", "torsion")
-        free = (None, math.log(2), math.log(2 * math.pi))
-        terms = {}
-        for name, entropy, volume, uniform, there in zip(names, entropies, volumes, free, (None, *known), strict=True):
-            term = entropy + volume
-            terms[name] = term if there is None or uniform is None else torch.where(there, term, uniform)
-        return terms
+        volumes = self._log_volumes(d, self.angles.index(theta))
+        logits = self._logits(features, species, d, theta, around)
+        distance, angle, torsion = (
+            volumes[i] - (bins.targets(x, self.config.smoothing) * at_least_float32(logits[i]).log_softmax(-1)).sum(-1)
+            for i, (bins, x) in enumerate(((self.distances, d), (self.angles, theta), (self.torsions, phi)))
+        )
+        return {
+            "distance": distance,
+            "angle": torch.where(known[0], angle, math.log(2)),
+            "torsion": torch.where(known[1], torsion, math.log(2 * math.pi)),
+        }
 
     def log_prob(
         self,
@@ -129,20 +124,8 @@ class InternalHead(nn.Module):
         """Return (n_rows,) exact log-densities per Å^3; arguments as in `divergence`."""
         d, theta, phi = _angles(internal)
         logits = self._logits(features, species, d, theta, around)
-        log_d, log_theta, log_phi = (
-            x.log_softmax(-1).gather(-1, bins.index(value)[:, None])[:, 0] - volume
-            for x, bins, value, volume in zip(
-                logits,
-                (self.distances, self.angles, self.torsions),
-                (d, theta, phi),
-                self._log_volumes(d, theta),
-                strict=True,
-            )
-        )
-        log_d = log_d.masked_fill(~self.distances.holds(d), -torch.inf)
-        has_axis, has_third = known
-        log_theta = torch.where(has_axis, log_theta, -math.log(2))
-        return log_d + log_theta + torch.where(has_third, log_phi, -math.log(2 * math.pi))
+        bins = self.distances.index(d), self.angles.index(theta), self.torsions.index(phi)
+        return self._log_density(logits, bins, d, known).masked_fill(~self.distances.holds(d), -torch.inf)
 
     def draw(
         self,
@@ -168,19 +151,34 @@ class InternalHead(nn.Module):
         """
         has_axis, has_third = known
         decisions = shared = self._shared(features, species)
-        bin_d, within = self.distances.draw(self.distance(shared) / temperature, uniforms[:, 0])
-        d = self.distances.low + (bin_d + within) * self.distances.width
-        shared = torch.cat([shared, self._radial(d.to(features))], -1)
-        bin_a, within = self.angles.draw(self.angle(shared) / temperature, uniforms[:, 1])
-        top, bottom = self._cosines(bin_a, torch.float64)
-        cosine = torch.where(has_axis, top + within * (bottom - top), 2 * uniforms[:, 1] - 1)
-        theta = cosine.clamp(-1, 1).arccos()
-        logits = self._torsion_logits(decisions, shared, d.to(features), theta.to(features), around)
-        bin_t, within = self.torsions.draw(logits / temperature, uniforms[:, 2])
-        drawn = self.torsions.low + (bin_t + within) * self.torsions.width
+        logits_d = self.distance(shared)
+        bin_d, within = self.distances.draw(logits_d / temperature, uniforms[:, 0])
+        d = (self.distances.low + (bin_d + within) * self.distances.width).to(features)
+
+        shared = torch.cat([shared, self._radial(d)], -1)
+        logits_theta = self.angle(shared)
+        bin_theta, within = self.angles.draw(logits_theta / temperature, uniforms[:, 1])
+        top, bottom = self._cosines(bin_theta)
+        cosine = torch.where(has_axis, top + within * (bottom - top), 2 * uniforms[:, 1] - 1).clamp(-1, 1)
+        theta = cosine.arccos().to(features)
+
+        logits_phi = self._torsion_logits(decisions, shared, d, theta, around)
+        bin_phi, within = self.torsions.draw(logits_phi / temperature, uniforms[:, 2])
+        drawn = self.torsions.low + (bin_phi + within) * self.torsions.width
         phi = torch.where(has_third, drawn, (2 * uniforms[:, 2] - 1) * math.pi)
-        internal = d.to(features), cosine.to(features), phi.to(features)
-        return internal, self.log_prob(features, species, internal, known, around)
+        log_p = self._log_density((logits_d, logits_theta, logits_phi), (bin_d, bin_theta, bin_phi), d, known)
+        return (d, cosine.to(features), phi.to(features)), log_p
+
+    def _log_density(
+        self, logits: tuple[Tensor, ...], bins: tuple[Tensor, ...], d: Tensor, known: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Return (n_rows,) log-densities per Å^3 of three bins each, at distance `d`."""
+        volumes = self._log_volumes(d, bins[1])
+        log_d, log_theta, log_phi = (
+            logits[i].log_softmax(-1).gather(-1, bins[i][:, None])[:, 0] - volumes[i] for i in range(3)
+        )
+        log_theta = torch.where(known[0], log_theta, -math.log(2))
+        return log_d + log_theta + torch.where(known[1], log_phi, -math.log(2 * math.pi))
 
     def _shared(self, features: Tensor, species: Tensor) -> Tensor:
         with_species = features + self.species(species)
@@ -206,17 +204,17 @@ class InternalHead(nn.Module):
         spacing = (self.config.maximum - self.config.minimum) / (N_RADIAL - 1)
         return torch.exp(-0.5 * ((d[:, None] - self.centres) / spacing).square())
 
-    def _log_volumes(self, d: Tensor, theta: Tensor) -> tuple[Tensor, float | Tensor, float]:
+    def _log_volumes(self, d: Tensor, angle_bin: Tensor) -> tuple[Tensor, Tensor, float]:
         """Return the logarithms of what one bin holds of each coordinate; d in Å brings d^2."""
-        top, bottom = self._cosines(self.angles.index(theta), torch.float64)
+        top, bottom = self._cosines(angle_bin)
         return (
             2 * d.log() + math.log(self.distances.width),
-            (top - bottom).log().to(theta),
+            (top - bottom).log().to(d),
             math.log(self.torsions.width),
         )
 
-    def _cosines(self, index: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        cosines = self.angles.edges(torch.empty(0, dtype=dtype, device=index.device)).cos()
+    def _cosines(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        cosines = self.angles.edges(torch.empty(0, dtype=torch.float64, device=index.device)).cos()
         return cosines[index], cosines[index + 1]
 
 
