@@ -214,37 +214,46 @@ class _Grown:
         self.n_decisions = n_atoms - 1 + decides.sum(1)
 
     def asked(self, asked: NDArray) -> tuple[NDArray, NDArray]:
-        """Return prefix and focus of every decision, (n_molecules, n_decisions); 0 where padded."""
-        n_molecules, width = len(self.n_atoms), int(self.n_decisions.max(initial=0))
-        column = np.arange(width)
+        """Return prefix and focus of every decision, (n_molecules, n_decisions); 0 where padded.
+
+        Args:
+            asked: (n_molecules,) bool, True where the decisions are single questions.
+        """
+        column = np.arange(int(self.n_decisions.max(initial=0)))
         real = column < self.n_decisions[:, None]
-        # Breadth first, a focus has one decision for each child and its END, before any of which the atoms placed are
-        # itself, all atoms before it, and the children of those before it.
+        prefix, focus = self._in_order(real)
+        if asked.any():
+            any_prefix, any_focus = self._questions(column)
+            here = real & asked[:, None]
+            prefix, focus = np.where(here, any_prefix, prefix), np.where(here, any_focus, focus)
+        return prefix, focus
+
+    def _in_order(self, real: NDArray) -> tuple[NDArray, NDArray]:
+        """Return prefix and focus of the decisions of breadth-first growth.
+
+        A focus has one decision for each child and its END. Before the first of them the atoms placed are the first
+        one and the children of all foci before.
+        """
         runs = np.where(self.decides, self.n_children + 1, 0)
         placed_before = 1 + self.n_children.cumsum(1) - self.n_children
-        within = np.arange(runs.sum()) - np.repeat((runs.ravel().cumsum() - runs.ravel()), runs.ravel())
-        prefix, focus = np.zeros((2, n_molecules, width), np.int64)
-        if (~asked).all():
-            prefix[real] = np.repeat(placed_before.ravel(), runs.ravel()) + within
-            focus[real] = np.repeat(np.broadcast_to(self.index, runs.shape).ravel(), runs.ravel())
-            return prefix, focus
-        of_trajectory = np.repeat(~asked, runs.sum(1))
-        here = real & ~asked[:, None]
-        prefix[here] = (np.repeat(placed_before.ravel(), runs.ravel()) + within)[of_trajectory]
-        focus[here] = np.repeat(np.broadcast_to(self.index, runs.shape).ravel(), runs.ravel())[of_trajectory]
-        # Questions: one about every prefix, then as many as there are left about prefixes drawn at random.
-        n = self.n_atoms[:, None]
-        atom, again = column % np.maximum(n, 1), column >= n
-        draw = np.take_along_axis(self.draws, atom[:, :, None], 1)
-        some_prefix = 1 + np.minimum((draw[:, :, 4] * n).astype(np.int64), n - 1)
-        any_prefix = np.where(again, some_prefix, column + 1)
-        foci = self.decides.cumsum(1)  # how many of the first atoms may be a focus
-        n_foci = np.take_along_axis(foci, any_prefix - 1, 1)
-        rank = np.minimum((np.where(again, draw[:, :, 3], draw[:, :, 2]) * n_foci).astype(np.int64), n_foci - 1)
-        any_focus = (foci[:, None, :] <= rank[:, :, None]).sum(2)
-        here = real & asked[:, None]
-        prefix[here], focus[here] = any_prefix[here], any_focus[here]
+        length = runs.ravel()
+        within = np.arange(length.sum()) - np.repeat(length.cumsum() - length, length)
+        prefix, focus = np.zeros((2, *real.shape), np.int64)
+        prefix[real] = np.repeat(placed_before.ravel(), length) + within
+        focus[real] = np.repeat(np.broadcast_to(self.index, runs.shape).ravel(), length)
         return prefix, focus
+
+    def _questions(self, column: NDArray) -> tuple[NDArray, NDArray]:
+        """Return one question about every prefix, then as many as are left about prefixes drawn at random."""
+        n = self.n_atoms[:, None]
+        draw = np.take_along_axis(self.draws, (column % n)[:, :, None], 1)
+        again = column >= n
+        some_prefix = 1 + np.minimum((draw[:, :, 4] * n).astype(np.int64), n - 1)
+        prefix = np.where(again, some_prefix, column + 1)
+        foci = self.decides.cumsum(1)  # how many of the first atoms may be a focus
+        n_foci = np.take_along_axis(foci, prefix - 1, 1)
+        rank = np.minimum((np.where(again, draw[:, :, 3], draw[:, :, 2]) * n_foci).astype(np.int64), n_foci - 1)
+        return prefix, (foci[:, None, :] <= rank[:, :, None]).sum(2)
 
     def ended(self, prefix: NDArray, focus: NDArray, asked: NDArray, share: NDArray) -> NDArray:
         """Return the atoms that have said END, (n_molecules, n_decisions, n_atoms) bool.

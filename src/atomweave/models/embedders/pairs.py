@@ -11,6 +11,9 @@ from ...geometry.frames import Frames
 from ...geometry.radial import N_LOG_GAUSSIANS, log_gaussians
 from ...species import Species
 
+N_FINE = 16
+"""Gaussians between 0.9 and 1.8 Å, where 0.06 Å tell a double bond from an aromatic one."""
+
 BOND_EDGE = 0.05
 """Å over which the bond rule is smoothed where it is an input."""
 
@@ -25,12 +28,14 @@ class PairFeatures(nn.Module):
     """
 
     reach: Tensor
+    fine: Tensor
 
     def __init__(self, species: Species, hidden: int, features: int) -> None:
         super().__init__()
         reach = CONNECTIVITY_FACTOR * torch.tensor(COVALENT_RADII[list(species.numbers)], dtype=torch.float32)
         self.register_buffer("reach", reach, persistent=False)  # (n_species,) Å
-        self.geometry = nn.Linear(N_LOG_GAUSSIANS + 8, hidden)
+        self.register_buffer("fine", torch.linspace(0.9, 1.8, N_FINE), persistent=False)  # Å
+        self.geometry = nn.Linear(N_LOG_GAUSSIANS + N_FINE + 8, hidden)
         self.of_self = nn.Embedding(len(species), hidden)
         self.of_other = nn.Embedding(len(species), hidden)
         self.out = nn.Linear(hidden, features)
@@ -51,7 +56,8 @@ class PairFeatures(nn.Module):
 
     def _inputs(self, frames: Frames, own: Tensor, species: Tensor) -> Tensor:
         d = frames.distances
+        fine = torch.exp(-0.5 * ((d[..., None] - self.fine) / (self.fine[1] - self.fine[0])).square())
         bonded = torch.sigmoid((self.reach[own][:, :, None] + self.reach[species][:, None] - d) / BOND_EDGE)
         later = (torch.arange(d.shape[2], device=d.device) > frames.centres[:, :, None]).to(d)
         vectors = frames.directions * (d / (1 + d))[..., None]
-        return torch.cat([log_gaussians(d), frames.directions, vectors, bonded[..., None], later[..., None]], -1)
+        return torch.cat([log_gaussians(d), fine, frames.directions, vectors, bonded[..., None], later[..., None]], -1)
