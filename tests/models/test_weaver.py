@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +21,8 @@ from atomweave.models.registry import build_model
 from atomweave.models.weaver import Weaver, WeaverConfig
 from atomweave.models.weights import n_parameters
 from atomweave.molecule import Molecule
-from atomweave.training.config import load_config
+from atomweave.training.config import RunConfig, load_config
+from atomweave.training.loop import train
 from reference.molecules import qm9_molecules
 from reference.weaver import SMALL, awake, special_molecules
 
@@ -180,6 +183,38 @@ def test_teaching_lowers_the_loss():
         optimizer.step()
         losses.append(float(loss.detach()))
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 1.0
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_resumed_run_ends_with_the_same_bytes(threads, tmp_path, monkeypatch):
+    molecules = [m for m in qm9_molecules().values() if len(m) < 15] * 4
+    order = np.arange(len(molecules))
+    store = MoleculeStore.from_molecules(molecules)
+    store = replace(store, splits={"edm/train": order, "edm/valid": order[:8]})
+    training = {
+        "n_steps": 6, "molecules_per_batch": 16, "samples_every": None, "checkpoint_every": 2, "clip_norm": 1.0,
+        "autocast": "bfloat16", "device": "cpu", "threads": threads,
+    }  # fmt: skip
+    config = RunConfig.model_validate({"model": SMALL, "training": training})
+    before = torch.get_num_threads()
+    try:
+        assert train(config, store, tmp_path / "a" / "run").finished
+        whole_loss, calls = Weaver.loss, []
+
+        def interrupted_loss(self, trajectories, rng):
+            calls.append(rng)
+            if len([rng for rng in calls if rng is not None]) == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return whole_loss(self, trajectories, rng)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Weaver, "loss", interrupted_loss)
+            assert train(config, store, tmp_path / "b" / "run").step == 3
+        assert train(config, store, tmp_path / "b" / "run").finished
+    finally:
+        torch.set_num_threads(before)
+    whole, parts = ((tmp_path / x / "run" / "last.safetensors").read_bytes() for x in "ab")
+    assert whole == parts
 
 
 def test_the_preset_has_the_size_it_says():

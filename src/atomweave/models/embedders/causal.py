@@ -4,9 +4,8 @@ Encoder: atom i attends to the atoms up to i, seen in its own frame, so that its
 Decoder: a decision (focus f, prefix k) starts from the feature of f and attends to the first k atoms in the frame of f.
 All fragments of a molecule cost n^2 instead of n^3, and a grown atom one new row.
 
-Pair features enter three times: a linear map of them biases the logits of every layer and head, the attention averages
-them beside the values, and their sum over all atoms that a row sees is where it begins, because averages cannot count
-bonds.
+Pair features enter attention twice: a linear map of them biases the logits of every layer and head, and the attention
+averages them beside the values.
 """
 
 from __future__ import annotations
@@ -83,7 +82,6 @@ class PairTransformer(nn.Module):
         self.shape = n_layers, n_heads
         self.bias = nn.Linear(pair_features, n_layers * n_heads, bias=False)
         self.layers = nn.ModuleList(PairAttention(width, n_heads, pair_features, expansion) for _ in range(n_layers))
-        self.total = nn.Linear(pair_features, width, bias=False)
         self.norm = nn.LayerNorm(width)
 
     def keys_values(self, atoms: Tensor) -> list[Tensor]:
@@ -114,7 +112,6 @@ class PairTransformer(nn.Module):
         # All layers' biases in one product; layers and heads go first, so that each layer reads its own in one piece.
         biases = self.bias(pairs).permute(3, 0, 1, 2)
         biases = at_least_float32(biases).masked_fill(~sees, -torch.inf).unflatten(0, self.shape).transpose(1, 2)
-        rows = rows + self.total((pairs * sees[..., None]).sum(2))
         for number, (layer, bias) in enumerate(zip(self._layers(), biases, strict=True)):
             normed = layer.norm(rows)
             if keys_values is not None:
