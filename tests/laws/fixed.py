@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from atomweave.geometry.rotations import random_rotation
-from atomweave.growth.policies import NearestConfig, build_policy
+from atomweave.growth.policies import BreadthFirstConfig, NearestConfig, build_policy
 from atomweave.growth.trajectories import Trajectories
 from atomweave.molecule import Molecule
 from atomweave.species import Species
@@ -27,9 +27,13 @@ def molecules() -> list[Molecule]:
     return [qm9_molecules()[formula] for formula in FORMULAS]
 
 
-def trajectories(dtype: torch.dtype = torch.float64, species: Species = ORGANIC) -> Trajectories:
+def trajectories(
+    dtype: torch.dtype = torch.float64,
+    species: Species = ORGANIC,
+    policy: NearestConfig | BreadthFirstConfig = NearestConfig(),  # noqa: B008 frozen
+) -> Trajectories:
     """Return one trajectory of each molecule."""
-    grown, _ = build_policy(NearestConfig(), species).grow_molecules(molecules(), seed=5)
+    grown, _ = build_policy(policy, species).grow_molecules(molecules(), seed=5)
     assert len(grown.n_atoms) == len(FORMULAS)
     return replace(grown, positions=grown.positions.to(dtype))
 
@@ -59,8 +63,10 @@ def padded(t: Trajectories, n_extra: int) -> Trajectories:
     def pad(x: Tensor, value: int) -> Tensor:
         return torch.cat([x, x.new_full((len(x), n_extra, *x.shape[2:]), value)], dim=1)
 
+    ended = None if t.ended is None else torch.nn.functional.pad(t.ended, (0, n_extra, 0, n_extra))
     return replace(
         t,
+        ended=ended,
         species=pad(t.species, 0),
         positions=pad(t.positions, 0),
         kind=pad(t.kind, -1),
@@ -91,6 +97,8 @@ def only(t: Trajectories, molecule: int, decisions: list[int] | None = None) -> 
         prefix=t.prefix[row, kept],
         focus=t.focus[row, kept],
         target=t.target[row, kept],
+        ended=None if t.ended is None else t.ended[row, kept, :n],
+        log_q=None if t.log_q is None else t.log_q[row],
         alternative_molecule=torch.zeros(len(alternatives), dtype=torch.int64),
         alternative_decision=torch.tensor(columns, dtype=torch.int64),
         alternative_focus=t.alternative_focus[alternatives],

@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def train(
-    preset: Annotated[str, typer.Argument(help="A preset (symphony, symphony-small) or a YAML file of your own.")],
+    preset: Annotated[str, typer.Argument(help="A preset, such as symphony or weaver-small, or your own YAML file.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="key.path=value ...", metavar="[KEY.PATH=VALUE]...")
     ] = None,

@@ -7,6 +7,12 @@ import math
 import torch
 from torch import Tensor
 
+N_LOG_GAUSSIANS = 24
+"""Of `log_gaussians`."""
+
+_LOG_RANGE = (0.5, 2.6)
+"""Of log(1 + d), d in Å: from 0.65 to 12.5 Å."""
+
 
 def gaussian_basis(distances: Tensor, n_basis: int, cutoff: float) -> Tensor:
     """Return (..., n_basis) Gaussians on centres between 0 and `cutoff` (Å), both left out, one spacing wide.
@@ -34,3 +40,11 @@ def polynomial_envelope(distances: Tensor, cutoff: float) -> Tensor:
     """Return (...) `1 - 28 x^6 + 48 x^7 - 21 x^8`, x = d / cutoff, zero beyond (Gasteiger et al. 2020, p = 6)."""
     x = (distances / cutoff).clamp(max=1.0)
     return 1 - 28 * x**6 + 48 * x**7 - 21 * x**8
+
+
+def log_gaussians(distances: Tensor) -> Tensor:
+    """Return (..., N_LOG_GAUSSIANS) Gaussians on log(1 + d), d in Å: 0.2 Å apart at bond lengths, 1 Å at 10 Å."""
+    low, high = _LOG_RANGE
+    spacing = (high - low) / (N_LOG_GAUSSIANS - 1)
+    centres = torch.linspace(low, high, N_LOG_GAUSSIANS, dtype=distances.dtype, device=distances.device)
+    return torch.exp(-0.5 * ((distances.log1p()[..., None] - centres) / spacing).square())

@@ -91,6 +91,7 @@ class _Block:
             self.origin = np.zeros(3)
             self.n_atoms = np.ones(n_molecules, np.int64)
             self.species[:, 0] = self._first_species(model)
+        self.memory = model.remember(n_molecules, plan.max_atoms)
 
     def _first_species(self, model: Model) -> np.ndarray:
         """Return (n_molecules,) species indices of the first atoms; a drawn one adds to the log-density."""
@@ -120,6 +121,7 @@ class _Block:
             n_atoms=self._on(model, self.n_atoms[rows]),
             ended=self._on(model, self.ended[rows, :width]),
             policy=model.policy.kind,
+            memory=None if self.memory is None else self.memory.of(self._on(model, rows)),
         )
         proposals = model.propose(fragments, self._on(model, draws), self.plan.temperatures)
         kind, focus = proposals.kind.cpu().numpy(), proposals.focus.cpu().numpy()

@@ -171,7 +171,7 @@ class Batches:
         species, positions, n_atoms = self._read(molecules)
         # Each molecule has its own stream: what it draws depends neither on its neighbours nor on the batch size.
         key = fold_in(self.seed, "policy", epoch)
-        draws = uniforms(key, molecules, np.zeros_like(molecules), species.shape[1])
+        draws = uniforms(key, molecules, np.zeros_like(molecules), self.policy.n_draws(species.shape[1]))
         return self.policy.grow(species, positions, n_atoms, draws)
 
     def _read(self, molecules: NDArray) -> tuple[NDArray, NDArray, NDArray]:
@@ -227,6 +227,7 @@ def subsample(trajectories: Trajectories, n_decisions: int, uniforms: NDArray) -
         prefix=t.prefix.gather(1, chosen),
         focus=t.focus.gather(1, chosen),
         target=t.target.gather(1, chosen),
+        ended=None if t.ended is None else t.ended.gather(1, chosen[:, :, None].expand(-1, -1, t.ended.shape[2])),
         alternative_molecule=t.alternative_molecule[stays],
         alternative_decision=alternative_column[stays],
         alternative_focus=t.alternative_focus[stays],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,11 +40,33 @@ class Trajectories:
     alternative_focus: Tensor  # (n_alternatives,) int64, growth index
     alternative_target: Tensor  # (n_alternatives,) int64, growth index
     policy: str  # name of the growth policy
+    # (n_molecules, n_decisions, n_atoms) bool, the atoms that had said END before the decision; None where a policy
+    # ends molecules, not atoms.
+    ended: Tensor | None = None
+    # (n_molecules,) float64, log-probability that the policy draws this trajectory of the molecule, nats; NaN where the
+    # decisions are single questions rather than a trajectory; None where a policy does not say.
+    log_q: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Trajectories:
         """Return the same trajectories with all tensors on `device`."""
-        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "policy"}
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved: dict[str, Any] = {name: x.to(device) for name, x in tensors.items() if isinstance(x, Tensor)}
         return replace(self, **moved)
+
+    def rows(self, first: int, last: int) -> Trajectories:
+        """Return the molecules `first` to `last - 1` with all their decisions."""
+        per_molecule = ("species", "positions", "n_atoms", "kind", "prefix", "focus", "target", "ended", "log_q")
+        tensors = {name: getattr(self, name) for name in per_molecule}
+        cut: dict[str, Any] = {name: x[first:last] for name, x in tensors.items() if x is not None}
+        here = (self.alternative_molecule >= first) & (self.alternative_molecule < last)
+        return replace(
+            self,
+            **cut,
+            alternative_molecule=self.alternative_molecule[here] - first,
+            alternative_decision=self.alternative_decision[here],
+            alternative_focus=self.alternative_focus[here],
+            alternative_target=self.alternative_target[here],
+        )
 
     @property
     def n_decisions(self) -> Tensor:
@@ -60,6 +83,7 @@ class Fragments:
     n_atoms: Tensor  # (n_fragments,) int64, at least 1
     ended: Tensor  # (n_fragments, n_slots) bool, this atom gets no further neighbour
     policy: str  # name of the growth policy that grew them
+    memory: Any = None  # what `Model.remember` gave for these fragments, rows of it chosen; None where nothing is known
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -29,6 +29,13 @@ class Temperatures(Config):
         description="exact: the mixture's density to the power 1/T; coefficients: each channel's coefficients "
         "are divided by T before the mixture is formed, as the published figures were made",
     )
+
+
+class Memory(Protocol):
+    """What a model keeps of fragments that grow, by row."""
+
+    def of(self, rows: Tensor) -> Memory:
+        """Return the memory of some rows; what is added to it stays in the whole."""
 
 
 class Model(nn.Module, ABC):
@@ -81,6 +88,13 @@ class Model(nn.Module, ABC):
 
         All decisions of each molecule must be present.
         """
+
+    def remember(self, n_fragments: int, max_atoms: int) -> Memory | None:
+        """Return room for what `propose` may keep of fragments from one decision to the next, or None.
+
+        A fragment may only gain atoms behind those it has; whatever is kept of it must not change what is proposed.
+        """
+        return None
 
     @abstractmethod
     def propose(self, fragments: Fragments, uniforms: Tensor, temperatures: Temperatures) -> Proposals:

@@ -22,8 +22,15 @@ def _symphony() -> tuple[type[Config], Builder]:
     return SymphonyConfig, Symphony
 
 
+def _weaver() -> tuple[type[Config], Builder]:
+    from .weaver import Weaver, WeaverConfig
+
+    return WeaverConfig, Weaver
+
+
 MODELS: dict[str, Callable[[], tuple[type[Config], Builder]]] = {
     "symphony": _symphony,
+    "weaver": _weaver,
 }
 """kind -> builder of (configuration class, model class); a builder, so that only the chosen model is imported."""
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..config import Config
 from ..geometry.edges import pairs_within, prefix_rows
 from ..geometry.rotations import random_rotation
-from ..growth.policies import NearestConfig, PolicyConfig
+from ..growth.policies import NearestConfig
 from ..growth.trajectories import Decision, Fragments, Proposals, Trajectories, focus_species_targets
 from ..species import Species
 from .base import Model, Temperatures
@@ -50,7 +50,7 @@ class SymphonyConfig(Config):
 
     kind: Literal["symphony"] = "symphony"
     species: tuple[str, ...] = Field(("H", "C", "N", "O", "F"), min_length=1, description="elements, in index order")
-    policy: PolicyConfig = NearestConfig()
+    policy: NearestConfig = NearestConfig()
     focus_embedder: EmbedderConfig = E3SchNetConfig()
     position_embedder: EmbedderConfig | None = Field(
         NequIPConfig(), description="null: the focus embedder serves both, which the thesis found worse"

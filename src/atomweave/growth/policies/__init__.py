@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from ...species import Species
 from .base import Fate, Policy
+from .breadth_first import BreadthFirstConfig, BreadthFirstPolicy
 from .nearest import NearestConfig, NearestPolicy
 
-PolicyConfig = NearestConfig  # a union discriminated by `kind` as soon as there are two
+PolicyConfig = Annotated[NearestConfig | BreadthFirstConfig, Field(discriminator="kind")]
 
 
-def build_policy(config: PolicyConfig, species: Species) -> Policy:
+def build_policy(config: NearestConfig | BreadthFirstConfig, species: Species) -> Policy:
     """Return the policy that `config` describes, for molecules of these elements."""
+    if isinstance(config, BreadthFirstConfig):
+        return BreadthFirstPolicy(config, species)
     return NearestPolicy(config, species)
 
 
-__all__ = ["Fate", "NearestConfig", "NearestPolicy", "Policy", "PolicyConfig", "build_policy"]
+__all__ = [
+    "BreadthFirstConfig",
+    "BreadthFirstPolicy",
+    "Fate",
+    "NearestConfig",
+    "NearestPolicy",
+    "Policy",
+    "PolicyConfig",
+    "build_policy",
+]

@@ -34,6 +34,10 @@ class Policy(ABC):
     def __init__(self, species: Species) -> None:
         self.species = species
 
+    def n_draws(self, n_atoms: int) -> int:
+        """Return how many uniform numbers a molecule of `n_atoms` needs; the first of them serve a smaller one."""
+        return n_atoms
+
     @abstractmethod
     def start_candidates(self, species: NDArray, present: NDArray) -> NDArray:
         """Return the atoms that may be the first, each as likely as the others; (n_molecules, n_atoms) bool.
@@ -53,7 +57,7 @@ class Policy(ABC):
             species: (n_molecules, n_atoms) int64 species indices in storage order.
             positions: (n_molecules, n_atoms, 3) float, Å.
             n_atoms: (n_molecules,) how many of the atoms are real.
-            uniforms: (n_molecules, at least n_atoms) float64 in (0, 1), what the draws are made of.
+            uniforms: (n_molecules, at least `n_draws(n_atoms)`) float64 in (0, 1), what the draws are made of.
 
         Returns:
             The trajectories of the molecules that are kept, in the order given, with the start atom at the origin;
@@ -74,6 +78,5 @@ class Policy(ABC):
             species[row, : len(molecule)] = self.species.indices(molecule.numbers)
             positions[row, : len(molecule)] = molecule.positions
         rows = np.arange(len(molecules))
-        return self.grow(
-            species, positions, n_atoms, uniforms(fold_in(seed, "policy"), rows, np.zeros_like(rows), int(width))
-        )
+        draws = uniforms(fold_in(seed, "policy"), rows, np.zeros_like(rows), self.n_draws(int(width)))
+        return self.grow(species, positions, n_atoms, draws)

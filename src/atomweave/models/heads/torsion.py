@@ -1,0 +1,114 @@
+"""What the placed atoms say about a torsion, once distance and angle are drawn.
+
+Around the axis of the focus the new atom is left with a circle of radius rho at height z. A placed atom j at radius
+rho_j, height z_j and azimuth phi_j then lies at
+
+    d_j(phi)^2 = A - B cos(phi - phi_j),   A = rho^2 + rho_j^2 + (z - z_j)^2,   B = 2 rho rho_j
+
+so whatever the network knows about this pair (closing a ring, keeping apart, staggering) is a function of phi - phi_j.
+It says it as a short Fourier series around phi_j, from features of the pair and from A and B; the series of all atoms
+add up to logits. A ring closes where the geometry says, not where a table of bins happened to learn it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...geometry.frames import Frames
+from ...geometry.radial import N_LOG_GAUSSIANS, log_gaussians
+
+MARKS = (1.1, 1.45, 2.5)
+"""Å; a bond to hydrogen, one between heavy atoms, a distance over two bonds: at which phi is d_j one of these?"""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The placed atoms as the foci of some placements see them."""
+
+    hidden: Tensor  # (n_rows, n_atoms, width), what `TorsionSeries.prepare` made of pair and atom
+    local: Tensor  # (n_rows, n_atoms, 3) Å, in the frame of the focus; transverse parts 0 where on the axis
+    placed: Tensor  # (n_rows, n_atoms) bool, whether the prefix holds the atom
+
+    @classmethod
+    def of(cls, hidden: Tensor, frames: Frames, at: tuple[Tensor, Tensor], prefix: Tensor) -> Surroundings:
+        """Return the surroundings of foci `at` (molecule, frame) in prefixes of these sizes.
+
+        Args:
+            hidden: (n_molecules, n_frames, n_atoms, width).
+            frames: of the molecules.
+            at: (n_rows,) each.
+            prefix: (n_rows,).
+        """
+        index = torch.arange(hidden.shape[2], device=hidden.device)
+        local = frames.directions[at] * frames.distances[at][..., None]
+        return cls(hidden[at], local, index < prefix[:, None])
+
+
+class TorsionSeries(nn.Module):
+    """Logits of the torsion from one Fourier series a placed atom.
+
+    Args:
+        features: of a decision.
+        pair_features: of a pair.
+        width: hidden width.
+        n_harmonics: of each series.
+    """
+
+    def __init__(self, features: int, pair_features: int, width: int, n_harmonics: int) -> None:
+        super().__init__()
+        self.n_harmonics = n_harmonics
+        self.of_pair = nn.Linear(pair_features, width, bias=False)
+        self.of_atom = nn.Linear(features, width, bias=False)
+        self.of_decision = nn.Linear(features, width)
+        self.of_circle = nn.Linear(2 * N_LOG_GAUSSIANS + len(MARKS) + 2, width, bias=False)
+        self.out = nn.Linear(width, 2 * n_harmonics)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def prepare(self, pairs: Tensor, atoms: Tensor) -> Tensor:
+        """Return (n_molecules, n_frames, n_atoms, width) of pairs and of encoded atoms (n_molecules, n_atoms, ...)."""
+        return self.of_pair(pairs) + self.of_atom(atoms)[:, None]
+
+    def forward(self, decisions: Tensor, around: Surroundings, d: Tensor, theta: Tensor, azimuths: Tensor) -> Tensor:
+        """Return (n_rows, n_azimuths) logits.
+
+        Args:
+            decisions: (n_rows, features).
+            around: what each row sees.
+            d: (n_rows,) Å, distance of the new atom from the focus.
+            theta: (n_rows,) its polar angle.
+            azimuths: (n_azimuths,) where to evaluate.
+        """
+        with torch.autocast(d.device.type, enabled=False):  # sharp peaks are sums of large terms
+            dtype = self.out.weight.dtype
+            hidden = self.of_circle(_circle(around.local, d, theta).to(dtype)) + around.hidden.to(dtype)
+            hidden = hidden + self.of_decision(decisions.to(dtype))[:, None]
+            even, odd = self.out(functional.silu(hidden)).chunk(2, -1)
+            orders = torch.arange(1, self.n_harmonics + 1, dtype=dtype, device=d.device)
+            x, y = around.local[..., 0], around.local[..., 1]
+            off_axis = around.placed & ((x != 0) | (y != 0))
+            turns = torch.atan2(y, x)[..., None] * orders
+            cosines, sines = (f(turns) * off_axis[..., None] for f in (torch.cos, torch.sin))
+            waves = torch.cat([even * cosines - odd * sines, even * sines + odd * cosines], -1).sum(1)
+            angles = azimuths[:, None] * orders
+            return waves @ torch.cat([angles.cos(), angles.sin()], -1).T
+
+
+def _circle(local: Tensor, d: Tensor, theta: Tensor) -> Tensor:
+    """Return (n_rows, n_atoms, ...) how near and how far each atom comes as the torsion turns, and where it is when."""
+    radius, height = (d * theta.sin())[:, None], (d * theta.cos())[:, None]
+    radius_j = local[..., :2].square().sum(-1).sqrt()
+    a = radius.square() + radius_j.square() + (height - local[..., 2]).square()
+    b = 2 * radius * radius_j
+    nearest, farthest = (a - b).clamp(min=0).sqrt(), (a + b).sqrt()
+    cosines = [((a - mark**2) / b.clamp(min=1e-3)).clamp(-1.5, 1.5) for mark in MARKS]
+    parts = [
+        log_gaussians(nearest),
+        log_gaussians(farthest),
+        torch.stack([radius_j, radius.expand_as(a), *cosines], -1),
+    ]
+    return torch.cat(parts, -1)
