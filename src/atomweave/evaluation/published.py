@@ -110,7 +110,7 @@ def _paper(system: str, valid: float, *distances: float) -> PublishedRow:
 
 
 GSPHERENET_TABLE_1 = (
-    _paper("E-NFs", 39.77, 0.775, 0.209, 1.218, 1.218, 1.748, 2.478, 1.274),
+    _paper("E-NF", 39.77, 0.775, 0.209, 1.218, 1.218, 1.748, 2.478, 1.274),
     _paper("G-SchNet", 81.49, 0.183, 0.078, 0.320, 1.236, 1.396, 2.399, 0.935),
     _paper("G-SphereNet", 88.18, 1.144, 0.315, 0.305, 0.139, 1.029, 0.831, 0.627),
 )

@@ -159,6 +159,10 @@ def _text(cell: Cell) -> Text:
     return Text.assemble(text, "\n", (below, "dim")) if below else Text(text)
 
 
+def _several(labels: Sequence[str]) -> str:
+    return labels[0] if len(labels) == 1 else f"{labels[0]}, and {len(labels) - 1} more"
+
+
 def _notes(
     evaluation: Evaluation,
     suite: Suite,
@@ -174,7 +178,10 @@ def _notes(
     parts = dict.fromkeys(f"{one.n_parts} {one.of}" for one in (measure.spread_shown for measure in known) if one)
     if parts:
         notes.append(f"±: standard deviation over {', '.join(parts)}")
-    notes += dict.fromkeys(f"{measure.label}: {measure.note}" for measure in known if measure.note)
+    labels: dict[str, dict[str, None]] = {}
+    for measure in known:
+        labels.setdefault(measure.note, {})[measure.label] = None
+    notes += [f"{_several(list(noted))}: {note}" for note, noted in labels.items() if note]
     for scored in evaluation.sets:
         reasons = invalid(scored)
         if reasons and "valid" in names:
