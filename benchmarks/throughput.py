@@ -18,8 +18,8 @@ from typing import Any
 
 from harness import report
 
-from atomweave.cli.sample import available_cpus
 from atomweave.growth.grower import BLOCK, grow
+from atomweave.isolation import available_cpus
 from atomweave.memory import keep_freed_memory
 from atomweave.models.weights import load_model, weights_path
 

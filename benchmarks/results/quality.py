@@ -15,7 +15,7 @@ import numpy as np
 from harness import conditions
 
 from atomweave.cli.progress import progress
-from atomweave.cli.sample import available_cpus, check_device
+from atomweave.cli.sample import check_device
 from atomweave.errors import UsageError
 from atomweave.evaluation.attempts import Attempts, attempts_of
 from atomweave.evaluation.building import Work
@@ -24,6 +24,7 @@ from atomweave.evaluation.outputs import metrics_content
 from atomweave.evaluation.reading import read_attempts
 from atomweave.evaluation.suites import Settings, suite_named
 from atomweave.growth.grower import BLOCK, grow
+from atomweave.isolation import available_cpus
 from atomweave.memory import keep_freed_memory
 from atomweave.models.base import Temperatures
 from atomweave.models.weights import load_model, n_parameters, weights_path

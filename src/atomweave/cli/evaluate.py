@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import UsageError
-from ..io.frames import printable
+from ..errors import UsageError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -62,6 +61,7 @@ def sample(
     check_device(device)
 
     from ..growth.grower import BLOCK, grow
+    from ..isolation import available_cpus
     from ..memory import keep_freed_memory
     from .progress import progress
 
@@ -156,11 +156,6 @@ def check_device(name: str) -> None:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise UsageError(f"--device: {name!r} cannot be used here ({reason}); cpu always can.") from None
-
-
-def available_cpus() -> int:
-    """Return how many CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _temperatures(focus: float, position: float, tempering: str) -> Temperatures:

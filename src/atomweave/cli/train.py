@@ -77,7 +77,7 @@ def judge_samples(model: Model, n_molecules: int, seed: int) -> dict[str, float]
     from ..evaluation.headline import judge
     from ..evaluation.stability import stability
     from ..growth.grower import grow
-    from .sample import available_cpus
+    from ..isolation import available_cpus
 
     n_workers = available_cpus() if model.device.type == "cpu" else 1
     attempts = grow(model, n_molecules, seed=seed, workers=n_workers).attempts

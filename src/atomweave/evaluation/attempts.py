@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import AtomweaveError, UsageError
+from ..errors import AtomweaveError, UsageError, printable
 from ..io import Refusal
-from ..io.frames import printable
 from ..molecule import Molecule
 from .validity import MISSING, UNFINISHED
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError, RefusedFileError, UsageError, did_you_mean
-from ..io.frames import printable
+from ..errors import InputError, RefusedFileError, UsageError, did_you_mean, printable
 from .reference import VERSION, Reference, is_reference, shipped_references
 from .sample import Progress, Sample
 from .tools import tool_versions

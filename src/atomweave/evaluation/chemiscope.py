@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError, UsageError
+from ..errors import InputError, UsageError, printable
 from ..files import write_atomic
-from ..io.frames import printable
 from .outputs import columns_of, metric_columns
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.store import MoleculeStore
-from ..errors import InputError, UsageError
-from ..io.frames import printable
+from ..errors import InputError, UsageError, printable
 from .attempts import Attempts, attempts_of
 from .building import ReferenceData, Work, build_reference, find_reference
 from .evaluation import Evaluation, Scored, Suite

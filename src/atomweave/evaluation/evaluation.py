@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError, did_you_mean
-from ..io.frames import printable
+from ..errors import UsageError, did_you_mean, printable
 from .measure import Measure
 from .tools import tool_versions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..io.frames import printable
+from ..errors import printable
 
 if TYPE_CHECKING:
     from .evaluation import Evaluation, Suite

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import RefusedFileError
+from ..errors import RefusedFileError, printable
 from ..files import write_atomic
-from ..io.frames import printable
 from .terminal import as_table, invalid, print_tables
 
 if TYPE_CHECKING:

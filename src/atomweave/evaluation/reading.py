@@ -14,12 +14,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import InputError, UsageError
+from ..errors import InputError, UsageError, printable
 from ..files import sha256_of
 from ..io import FORMATS, Refusal, format_of, iterate
 from ..io.folder import list_folder
 from ..io.formats import FOLDER, why_no_file
-from ..io.frames import printable
 from ..molecule import Molecule
 from .attempts import CUT_OFF, EMPTY, FILE, NOT_A_FRAME, OTHER, UNREADABLE, Attempts, attempts_of
 

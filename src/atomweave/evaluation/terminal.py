@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..io.frames import printable
+from ..errors import printable
 
 if TYPE_CHECKING:
     from rich.table import Table

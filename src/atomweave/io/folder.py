@@ -9,9 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError, UsageError
+from ..errors import InputError, UsageError, printable
 from .formats import FOLDER, SPECIAL, format_of, why_no_file
-from .frames import printable
 
 NUMBERED_TEXT = re.compile(r".*_[0-9]+\.txt", re.IGNORECASE | re.DOTALL)
 """EDM's own script writes plain XYZ under names such as molecule_000.txt."""

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError, UsageError, did_you_mean
+from ..errors import InputError, UsageError, did_you_mean, printable
 from ..molecule import Molecule
 from .asedb import read_asedb, write_asedb
-from .frames import Progress, Refusal, printable
+from .frames import Progress, Refusal
 from .npz import read_npz, write_npz
 from .sdf import read_sdf
 from .sdfwriter import write_sdf

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..molecule import Molecule
 from ..species import NUMBERS, SYMBOLS
 
@@ -86,13 +86,6 @@ def coordinates(fields: Sequence[str]) -> list[float]:
 def shown(text: str) -> str:
     """Return what was found in a file in quotes, printable and short enough for a sentence."""
     return repr(text if len(text) <= 40 else text[:37] + "...")
-
-
-def printable(text: str) -> str:
-    """Return text from a file or a file's name fit for a terminal: escape sequences and line breaks are spelt out."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def plain(value: Any) -> Any:
