@@ -11,7 +11,7 @@ a molecule of n atoms costs n^2 with all its fragments, and a growing one a row 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -25,6 +25,7 @@ from ..growth.trajectories import Decision, Fragments, Proposals, Trajectories
 from ..species import Species
 from .base import Model, Temperatures
 from .embedders.causal import PairTransformer
+from .embedders.conditions import ConditionEmbedding, ConditionsConfig
 from .embedders.memory import AtomMemory
 from .embedders.pairs import PairFeatures
 from .heads.angular import draw_index
@@ -57,6 +58,7 @@ class WeaverConfig(Config):
     pair_width: int = Field(64, ge=1, description="hidden width of the network that makes them")
     position_head: InternalHeadConfig = InternalHeadConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
+    conditions: ConditionsConfig = ConditionsConfig()
 
     @field_validator("species")
     @classmethod
@@ -102,6 +104,8 @@ class Weaver(Model):
             nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, len(self.species) + 1)
         )
         self.position_head = InternalHead(config.position_head, config.width, config.pair_features, len(self.species))
+        if config.conditions.names:
+            self.condition_embedding = ConditionEmbedding(config.conditions, self.species, config.width)
 
     def loss(self, trajectories: Trajectories, rng: torch.Generator | None) -> dict[str, Tensor]:
         """Return mean cross entropies of the decisions, positions as densities per Å^3; see `Model.loss`."""
@@ -114,6 +118,8 @@ class Weaver(Model):
                 clean = torch.where(mirrored, -clean, clean)
             noise = torch.randn(clean.shape, generator=rng).to(clean)
             positions = clean + augmentation.noise * noise
+            if self.condition_embedding is not None and t.conditions is not None:
+                t = replace(t, conditions=self.condition_embedding.drop(t.conditions, rng))
         read = self._read(t, positions)
         entropy = -(self._choice_targets(t) * at_least_float32(self.choice(read.decisions)).log_softmax(-1)).sum(-1)
         terms = {"choice": entropy[t.kind != Decision.PADDING].sum()}
@@ -178,12 +184,14 @@ class Weaver(Model):
         frames = _frames(positions, t.n_atoms)
         pairs = self.pairs(frames, t.species)
         index = torch.arange(t.species.shape[1], device=t.species.device)
-        atoms = self.encoder(self._atoms(t.species, frames), index <= index[:, None], pairs)
+        atoms = self.encoder(self._atoms(t.species, frames, t.conditions), index <= index[:, None], pairs)
         row = torch.arange(len(t.species), device=t.species.device)[:, None]
         ended = t.species.new_zeros(*t.kind.shape, len(index)) if t.ended is None else t.ended
         at = row, t.focus
         keys_values = self.decoder.keys_values(atoms)
-        decisions = self._decide(frames, at, atoms[at], pairs[at], keys_values, t.prefix.clamp(min=1), ended)
+        prefix = t.prefix.clamp(min=1)
+        foci = atoms[at] + self._asked(t.conditions, t.species, prefix)
+        decisions = self._decide(frames, at, foci, pairs[at], keys_values, prefix, ended)
         return _Reading(frames, pairs, atoms, decisions)
 
     def _recall(self, f: Fragments, focus: Tensor) -> _Reading:
@@ -202,9 +210,9 @@ class Weaver(Model):
         atoms = memory.atoms[memory.rows, :n]
         keys_values = list(memory.read(self.config.n_encoder_layers, n))
         at = row[:, None], torch.zeros_like(row)[:, None]
-        decisions = self._decide(
-            frames, at, atoms[row, focus][:, None], pairs, keys_values, f.n_atoms[:, None], f.ended[:, None]
-        )
+        prefix = f.n_atoms[:, None]
+        foci = atoms[row, focus][:, None] + self._asked(f.conditions, f.species, prefix)
+        decisions = self._decide(frames, at, foci, pairs, keys_values, prefix, f.ended[:, None])
         return _Reading(frames, pairs, atoms, decisions)
 
     def _encode_new(self, f: Fragments, memory: AtomMemory, rows: Tensor) -> None:
@@ -218,7 +226,7 @@ class Weaver(Model):
         pairs = self.pairs(frames, species[:, :n])
         sees = torch.arange(n, device=rows.device) <= index[:, :, None]
         atoms = self.encoder(
-            self._atoms(species.gather(1, index), frames),
+            self._atoms(species.gather(1, index), frames, None if f.conditions is None else f.conditions[rows]),
             sees,
             pairs,
             remember=lambda layer, values: memory.put(layer, index, values, n),
@@ -228,10 +236,19 @@ class Weaver(Model):
             memory.put(self.config.n_encoder_layers + layer, index, values, n)
         memory.n_encoded[memory.rows] = n_atoms
 
-    def _atoms(self, species: Tensor, frames: Frames) -> Tensor:
-        """Return what the encoder begins with: element, and place in the order of growth."""
+    def _atoms(self, species: Tensor, frames: Frames, conditions: Tensor | None) -> Tensor:
+        """Return what the encoder begins with: element, place in the order of growth, and what is asked."""
         age = (frames.centres + 1).to(frames.distances).log()
-        return self.atom(species) + self.age(age[..., None])
+        features = self.atom(species) + self.age(age[..., None])
+        if self.condition_embedding is None or conditions is None:
+            return features
+        return features + self.condition_embedding(conditions)[:, None]
+
+    def _asked(self, conditions: Tensor | None, species: Tensor, prefix: Tensor) -> Tensor | float:
+        """Return (n_molecules, n_decisions, width), what is asked as decisions with so many atoms hear it."""
+        if self.condition_embedding is None or conditions is None:
+            return 0.0
+        return self.condition_embedding.of_decisions(conditions, species, prefix)
 
     def _decide(
         self,
@@ -248,7 +265,7 @@ class Weaver(Model):
         Args:
             frames: of the molecules.
             at: (n_molecules, n_decisions) each.
-            atoms: (n_molecules, n_decisions, width), the foci.
+            atoms: (n_molecules, n_decisions, width), the foci, with what is asked.
             pairs: (n_molecules, n_decisions, n_atoms, pair_features), what they see.
             keys_values: of all atoms, by decoder layer.
             prefix: (n_molecules, n_decisions), at least 1.
