@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..randomness import fold_in, uniforms
 from ..species import Species
+from .conditions import Conditions
 from .policies import Fate, PolicyConfig, build_policy
 from .trajectories import Decision, Trajectories
 
@@ -43,9 +44,11 @@ class Batches:
             batches of an epoch.
         decisions_per_molecule: so many of a molecule's decisions, drawn uniformly without replacement; None takes all.
         seed: what every draw depends on, with the step.
+        conditions: what the molecules are told to be, all of it; training leaves parts out.
 
     Raises:
-        InputError: if there are no molecules, an element is not in the vocabulary, or no atom may be the first.
+        InputError: if there are no molecules, an element is not in the vocabulary, no atom may be the first, or the
+            store lacks a condition.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Batches:
         molecules_per_batch: int,
         decisions_per_molecule: int | None = None,
         seed: int = 0,
+        conditions: Conditions | None = None,
     ) -> None:
         indices = np.asarray(indices, np.int64)
         if len(indices) == 0:
@@ -65,6 +69,9 @@ class Batches:
         self.policy = build_policy(policy, species)
         self.molecules_per_batch, self.decisions_per_molecule = molecules_per_batch, decisions_per_molecule
         species.indices(np.unique(store.numbers))  # an element that the model lacks is an error now, not in an hour
+        self.conditions = conditions or None
+        if self.conditions is not None:
+            self.conditions.check(store)
         starts = self._start_shares(indices)
         self.indices = indices[starts.sum(1) > 0]
         self.n_without_start = len(indices) - len(self.indices)  # molecules left out by the start rule
@@ -81,6 +88,11 @@ class Batches:
     def start_probabilities(self) -> torch.Tensor:
         """Distribution of the first atom's species under the policy's start rule; (n_species,) float32."""
         return torch.from_numpy(self._start_probabilities.astype(np.float32))
+
+    @property
+    def conditions_met(self) -> torch.Tensor | None:
+        """What all molecules could be told, (n_molecules, n_columns) float32; None where nothing is."""
+        return None if self.conditions is None else torch.from_numpy(self.conditions.measure(self.store, self.indices))
 
     def batch(self, step: int) -> Trajectories:
         """Return batch number `step`, counted from 0 across epochs.
@@ -172,7 +184,11 @@ class Batches:
         # Each molecule has its own stream: what it draws depends neither on its neighbours nor on the batch size.
         key = fold_in(self.seed, "policy", epoch)
         draws = uniforms(key, molecules, np.zeros_like(molecules), self.policy.n_draws(species.shape[1]))
-        return self.policy.grow(species, positions, n_atoms, draws)
+        trajectories, fates = self.policy.grow(species, positions, n_atoms, draws)
+        if self.conditions is not None:
+            met = self.conditions.measure(self.store, molecules[fates == Fate.KEPT])
+            trajectories = replace(trajectories, conditions=torch.from_numpy(met))
+        return trajectories, fates
 
     def _read(self, molecules: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         """Return species, positions and numbers of atoms, padded with copies of some atom."""

@@ -56,6 +56,9 @@ class Trajectories:
     # (n_molecules,) float64, log-probability that the policy draws this trajectory of the molecule, nats; NaN where the
     # decisions are single questions rather than a trajectory; None where a policy does not say.
     log_q: Tensor | None = None
+    # (n_molecules, n_columns) float32, what the model is told of the molecules, NaN where nothing: see
+    # `growth.conditions`; None where nothing is told at all.
+    conditions: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Trajectories:
         """Return the same trajectories with all tensors on `device`."""
@@ -67,7 +70,7 @@ class Trajectories:
         """Return the molecules `first` to `last - 1` with all their decisions."""
         per_molecule = [
             *("species", "positions", "n_atoms", "kind", "prefix", "focus", "target"),
-            *("degree", "awaits", "count", "log_q"),
+            *("degree", "awaits", "count", "log_q", "conditions"),
         ]
         tensors = {name: getattr(self, name) for name in per_molecule}
         cut: dict[str, Any] = {name: x[first:last] for name, x in tensors.items() if x is not None}
@@ -99,6 +102,7 @@ class Fragments:
     policy: str  # name of the growth policy that grew them
     degree: Tensor | None = None  # (n_fragments, n_slots) int64, as in `Trajectories`; None is 0 everywhere
     memory: Any = None  # what `Model.remember` gave for these fragments, rows of it chosen; None where nothing is known
+    conditions: Tensor | None = None  # (n_fragments, n_columns) float32, as in `Trajectories`
 
     def rows(self, rows: Tensor) -> Fragments:
         """Return some of the fragments."""

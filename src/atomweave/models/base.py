@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..config import Config
+from ..growth.conditions import Conditions
 from ..growth.trajectories import Fragments, Proposals, Trajectories
 from ..species import Species
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..growth.policies import PolicyConfig
     from ..molecule import Molecule
+    from .embedders.conditions import ConditionEmbedding
     from .weights import Card
 
 
@@ -50,6 +52,7 @@ class Model(nn.Module, ABC):
         policy: configuration of the growth policy (`growth.policies.PolicyConfig`) that teaches it.
         start_log_probs: (n_species,) buffer, log-probability of the first atom's species in the training data under
             the policy's start rule; -inf where a species never starts. Set once by training (`set_start`).
+        condition_embedding: reads what is asked of a molecule; None where nothing can be.
         n_draws: how many uniform numbers one decision takes.
     """
 
@@ -58,11 +61,13 @@ class Model(nn.Module, ABC):
     species: Species
     policy: PolicyConfig
     start_log_probs: Tensor
+    condition_embedding: ConditionEmbedding | None
     n_draws: int
 
     def __init__(self, species: Species) -> None:
         super().__init__()
         self.species = species
+        self.condition_embedding = None
         uniform = torch.full((len(species),), -torch.log(torch.tensor(float(len(species)))).item())
         self.register_buffer("start_log_probs", uniform)
 
@@ -79,13 +84,20 @@ class Model(nn.Module, ABC):
         """Where the parameters live."""
         return self.start_log_probs.device
 
+    @property
+    def conditions(self) -> Conditions:
+        """What the model can be told of a molecule to grow; empty where nothing."""
+        embedding = self.condition_embedding
+        return Conditions((), self.species) if embedding is None else embedding.conditions
+
     @abstractmethod
     def loss(self, trajectories: Trajectories, rng: torch.Generator | None) -> dict[str, Tensor]:
         """Return scalar terms in nats, each a mean over the batch's decisions; "loss" is what training minimises.
 
         Args:
-            trajectories: the batch.
-            rng: drives noise and random grids; None evaluates without noise and without randomness.
+            trajectories: the batch; what it says of `conditions` is told in part (see `ConditionsConfig`).
+            rng: drives noise, random grids and what is told; None evaluates without noise and without randomness, and
+                tells everything.
         """
 
     @abstractmethod

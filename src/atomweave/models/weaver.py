@@ -14,7 +14,7 @@ atom.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -28,6 +28,7 @@ from ..growth.trajectories import UNKNOWN, Decision, Fragments, Proposals, Traje
 from ..species import Species
 from .base import Model, Temperatures
 from .embedders.causal import PairTransformer
+from .embedders.conditions import ConditionEmbedding, ConditionsConfig
 from .embedders.memory import AtomMemory
 from .embedders.pairs import PairFeatures
 from .heads.angular import draw_index
@@ -60,6 +61,7 @@ class WeaverConfig(Config):
     pair_width: int = Field(64, ge=1, description="hidden width of the network that makes them")
     position_head: InternalHeadConfig = InternalHeadConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
+    conditions: ConditionsConfig = ConditionsConfig()
 
     @field_validator("species")
     @classmethod
@@ -114,6 +116,8 @@ class Weaver(Model):
             nn.Linear(config.width, self.n_choices + self.max_degree + 1),
         )
         self.position_head = InternalHead(config.position_head, config.width, config.pair_features, n_labels, N_STATES)
+        if config.conditions.names:
+            self.condition_embedding = ConditionEmbedding(config.conditions, self.species, config.width)
 
     def hidden_matrices(self) -> Iterator[Tensor]:
         """Return the wide weights inside; see `Model.hidden_matrices`."""
@@ -138,6 +142,8 @@ class Weaver(Model):
                 clean = torch.where(mirrored, -clean, clean)
             noise = torch.randn(clean.shape, generator=rng).to(clean)
             positions = clean + augmentation.noise * noise
+            if self.condition_embedding is not None and t.conditions is not None:
+                t = replace(t, conditions=self.condition_embedding.drop(t.conditions, rng))
         degree, awaits, count = _told(t)
         read = self._read(t, positions, degree, awaits)
         placed, counted = self._choice_log_probs(read.decisions)
@@ -247,13 +253,15 @@ class Weaver(Model):
         labels = self._labels(t.species, degree)
         pairs = self.pairs(frames, labels)
         index = torch.arange(labels.shape[1], device=labels.device)
-        atoms = self.encoder(self._atoms(labels, frames), index <= index[:, None], pairs)
+        atoms = self.encoder(self._atoms(labels, frames, t.conditions), index <= index[:, None], pairs)
         row = torch.arange(len(labels), device=labels.device)[:, None]
         at = row, t.focus
         states = _states(awaits).to(pairs)
         keys_values = self.decoder.keys_values(atoms)
         awaited = torch.take_along_dim(awaits, t.focus[..., None], 2)[..., 0]
-        decisions = self._decide(frames, at, atoms[at], pairs[at], keys_values, t.prefix.clamp(min=1), awaited, states)
+        prefix = t.prefix.clamp(min=1)
+        foci = atoms[at] + self._asked(t.conditions, t.species, prefix)
+        decisions = self._decide(frames, at, foci, pairs[at], keys_values, prefix, awaited, states)
         return _Reading(frames, pairs, atoms, decisions, states)
 
     def _recall(self, f: Fragments, focus: Tensor) -> _Reading:
@@ -273,8 +281,9 @@ class Weaver(Model):
         keys_values = list(memory.read(self.config.n_encoder_layers, n))
         at = row[:, None], torch.zeros_like(row)[:, None]
         awaited, states = f.awaits[row, focus][:, None], _states(f.awaits[:, None]).to(pairs)
-        of_focus = atoms[row, focus][:, None]
-        decisions = self._decide(frames, at, of_focus, pairs, keys_values, f.n_atoms[:, None], awaited, states)
+        prefix = f.n_atoms[:, None]
+        foci = atoms[row, focus][:, None] + self._asked(f.conditions, f.species, prefix)
+        decisions = self._decide(frames, at, foci, pairs, keys_values, prefix, awaited, states)
         return _Reading(frames, pairs, atoms, decisions, states)
 
     def _encode_new(self, f: Fragments, memory: AtomMemory, rows: Tensor) -> None:
@@ -289,7 +298,7 @@ class Weaver(Model):
         pairs = self.pairs(frames, labels[:, :n])
         sees = torch.arange(n, device=rows.device) <= index[:, :, None]
         atoms = self.encoder(
-            self._atoms(labels.gather(1, index), frames),
+            self._atoms(labels.gather(1, index), frames, None if f.conditions is None else f.conditions[rows]),
             sees,
             pairs,
             remember=lambda layer, values: memory.put(layer, index, values, n),
@@ -312,10 +321,19 @@ class Weaver(Model):
         logits = at_least_float32(self.choice(decisions))
         return logits[..., : self.n_choices].log_softmax(-1), logits[..., self.n_choices :].log_softmax(-1)
 
-    def _atoms(self, labels: Tensor, frames: Frames) -> Tensor:
-        """Return what the encoder begins with: element and degree, and place in the order of growth."""
+    def _atoms(self, labels: Tensor, frames: Frames, conditions: Tensor | None) -> Tensor:
+        """Return what the encoder begins with: element and degree, place in the order of growth, and what is asked."""
         age = (frames.centres + 1).to(frames.distances).log()
-        return self.atom(labels) + self.age(age[..., None])
+        features = self.atom(labels) + self.age(age[..., None])
+        if self.condition_embedding is None or conditions is None:
+            return features
+        return features + self.condition_embedding(conditions)[:, None]
+
+    def _asked(self, conditions: Tensor | None, species: Tensor, prefix: Tensor) -> Tensor | float:
+        """Return (n_molecules, n_decisions, width), what is asked as decisions with so many atoms hear it."""
+        if self.condition_embedding is None or conditions is None:
+            return 0.0
+        return self.condition_embedding.of_decisions(conditions, species, prefix)
 
     def _decide(
         self,
@@ -333,7 +351,7 @@ class Weaver(Model):
         Args:
             frames: of the molecules.
             at: (n_molecules, n_decisions) each.
-            atoms: (n_molecules, n_decisions, width), the foci.
+            atoms: (n_molecules, n_decisions, width), the foci, with what is asked.
             pairs: (n_molecules, n_decisions, n_atoms, pair_features), what they see.
             keys_values: of all atoms, by decoder layer.
             prefix: (n_molecules, n_decisions), at least 1.

@@ -33,16 +33,20 @@ class Learner:
             torch.manual_seed(fold_in(self.config.seed, "init"))
             self.model = build_model(config.model)
 
-    def begin(self, start_probabilities: Tensor, init_from: str | Path | None) -> None:
+    def begin(self, start_probabilities: Tensor, conditions: Tensor | None, init_from: str | Path | None) -> None:
         """Make ready for the first step.
 
         Args:
             start_probabilities: (n_species,) of the first atom in the training data.
-            init_from: weights to begin with.
+            conditions: (n_molecules, n_columns) that the training data meet, where the model can be told any.
+            init_from: weights to begin with; how they scale conditions stays. Those that never heard of conditions
+                begin where they ended.
 
         Raises:
             UsageError: if the weights do not fit the model.
         """
+        if self.model.condition_embedding is not None and conditions is not None:
+            self.model.condition_embedding.learn_range(conditions)
         if init_from is not None:
             self._take_weights(init_from)
         self.model.set_start(start_probabilities)
@@ -104,7 +108,10 @@ class Learner:
         return with_autocast
 
     def _take_weights(self, init_from: str | Path) -> None:
-        found = load_model(init_from).state_dict()
+        untaught = {
+            name: tensor for name, tensor in self.model.state_dict().items() if name.startswith("condition_embedding.")
+        }
+        found = untaught | load_model(init_from).state_dict()
         try:
             check_tensors(init_from, self.model.state_dict(), found)
         except RefusedFileError as error:

@@ -114,12 +114,14 @@ class _Run:
             self.settings.molecules_per_batch,
             self.settings.decisions_per_molecule,
             self.settings.seed,
+            model.conditions,
         )
         self.validation = Validation(self.settings, store, model)
         init_sha256 = None if init_from is None else sha256_of(weights_path(init_from))
         self.state = RunState(config.sha256, config.identity(), store.sha256, init_sha256)
         found = resumable(out, self.state, display.say)
-        self.learner.begin(self.batches.start_probabilities, init_from if found is None else None)
+        begin_from = init_from if found is None else None
+        self.learner.begin(self.batches.start_probabilities, self.batches.conditions_met, begin_from)
         if found is not None:
             self.state, tensors = found
             self.learner.restore(tensors)
