@@ -156,16 +156,16 @@ def test_growing_and_teaching_hear_the_same():
     rows = torch.arange(len(t.n_atoms)).flip(0)
     with torch.no_grad():
         for k in (1, 2, 3):
-            ended = torch.zeros(len(rows), k, dtype=torch.bool)
-            of = (t.species[rows, :k], t.positions[rows, :k], torch.full((len(rows),), k), ended, t.policy)
-            fragments = Fragments(*of, memory.of(rows), t.conditions[rows])
+            awaits = torch.full((len(rows), k), 2, dtype=torch.int8)
+            of = (t.species[rows, :k], t.positions[rows, :k], torch.full((len(rows),), k), awaits, t.policy)
+            fragments = Fragments(*of, t.degree[rows, :k], memory.of(rows), t.conditions[rows])
             recalled = model._recall(fragments, torch.zeros_like(rows)).decisions[:, 0]
             read = model._read(
                 replace(
                     t, kind=torch.ones_like(rows)[:, None], focus=torch.zeros_like(rows)[:, None],
-                    prefix=torch.full_like(rows, k)[:, None], ended=None,
+                    prefix=torch.full_like(rows, k)[:, None],
                 ),
-                t.positions,
+                t.positions, t.degree, torch.full((len(rows), 1, t.species.shape[1]), 2, dtype=torch.int8),
             ).decisions[rows, 0]  # fmt: skip
             torch.testing.assert_close(recalled, read, atol=1e-9, rtol=1e-9)
             unasked = model.propose(replace(fragments, conditions=None, memory=None), uniforms, Temperatures())
