@@ -138,7 +138,8 @@ class Weaver(Model):
         t = trajectories
         read = self._read(t, t.positions)
         log_p = self.choice(read.decisions).log_softmax(-1)
-        total = self.start_log_probs[t.species[:, 0]]
+        start = self.start_given(t.conditions)
+        total = start.expand(len(t.species), -1).gather(1, t.species[:, :1])[:, 0]
         total = total + torch.where(t.kind == Decision.END, log_p[..., -1], 0.0).sum(1)
         place = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
         species = t.species[place[0], t.target[place]]
