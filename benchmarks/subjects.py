@@ -94,7 +94,7 @@ def seconds_to_regrow(
                 species=t.species[growing, :size],
                 positions=t.positions[growing, :size],
                 n_atoms=torch.full((n,), size),
-                ended=torch.zeros(n, size, dtype=torch.bool),
+                awaits=torch.full((n, size), UNKNOWN, dtype=torch.int8),
                 policy=t.policy,
             )
             uniforms = torch.rand(n, model.n_draws, generator=torch.Generator().manual_seed(size), dtype=torch.float64)

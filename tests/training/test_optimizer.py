@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from atomweave.training.config import OptimizerConfig, TrainingConfig
+from atomweave.training.config import AdamConfig, TrainingConfig
 from atomweave.training.optimizer import (
     AveragedWeights,
     build_optimizer,
@@ -61,11 +61,11 @@ def test_restored_optimizer_takes_the_same_step():
             optimizer.step()
 
     model = nn.Linear(2, 2)
-    optimizer = build_optimizer(OptimizerConfig(), model)
+    optimizer = build_optimizer(AdamConfig(), model)
     teach(model, optimizer, 3)
     twin = nn.Linear(2, 2)
     twin.load_state_dict(model.state_dict())
-    twin_optimizer = build_optimizer(OptimizerConfig(), twin)
+    twin_optimizer = build_optimizer(AdamConfig(), twin)
     restore_optimizer(twin_optimizer, twin, {k: t.clone() for k, t in optimizer_tensors(optimizer, model).items()})
     teach(model, optimizer, 2)
     teach(twin, twin_optimizer, 2)

@@ -16,6 +16,8 @@ import numpy as np
 from .close_pairs import ClosePairs, close_pairs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 CONNECTIVITY_FACTOR = 1.3
@@ -50,6 +52,11 @@ COVALENT_RADII = np.array(
 """Covalent radius by atomic number, (119,) Å; index 0 stands for no element and bonds to nothing."""
 
 
+def reach(numbers: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Return Å by atomic number, (n_atoms,): two atoms are bonded if they are at most the sum of theirs apart."""
+    return CONNECTIVITY_FACTOR * COVALENT_RADII[np.asarray(numbers, np.int64)]
+
+
 def bonded_pairs(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Return the bonded pairs of one molecule, in time and memory that grow linearly with its atoms.
 
@@ -68,13 +75,13 @@ def bonded_pairs(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 def longest_bond(numbers: np.ndarray) -> float:
     """Return the distance (Å) beyond which no two of these atoms are bonded."""
-    return 2 * float((CONNECTIVITY_FACTOR * COVALENT_RADII[numbers]).max())
+    return 2 * float(reach(numbers).max())
 
 
 def bonded_among(numbers: np.ndarray, close: ClosePairs) -> np.ndarray:
     """Return the bonded pairs among close pairs, which must reach to `longest_bond`; as `bonded_pairs`."""
-    reach = CONNECTIVITY_FACTOR * COVALENT_RADII[numbers]
-    bonded = (close.distances <= reach[close.first] + reach[close.second]).nonzero()[0]
+    radius = reach(numbers)
+    bonded = (close.distances <= radius[close.first] + radius[close.second]).nonzero()[0]
     first, second = close.first[bonded], close.second[bonded]
     pairs = np.empty((len(bonded), 2), np.int64)
     order = np.argsort(first * len(numbers) + second)
@@ -95,9 +102,9 @@ def adjacency(numbers: Tensor, positions: Tensor) -> Tensor:
     import torch
 
     radii = torch.as_tensor(COVALENT_RADII, dtype=positions.dtype, device=positions.device)
-    reach = CONNECTIVITY_FACTOR * radii[numbers.long()]
+    radius = CONNECTIVITY_FACTOR * radii[numbers.long()]
     distances = (positions.unsqueeze(-2) - positions.unsqueeze(-3)).norm(dim=-1)
-    near = distances <= reach.unsqueeze(-1) + reach.unsqueeze(-2)
+    near = distances <= radius.unsqueeze(-1) + radius.unsqueeze(-2)
     present = numbers > 0
     itself = torch.eye(numbers.shape[-1], dtype=torch.bool, device=numbers.device)
     return near & present.unsqueeze(-1) & present.unsqueeze(-2) & ~itself

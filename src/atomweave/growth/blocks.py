@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ..chemistry.radii import reach
 from ..molecule import COINCIDENT_DISTANCE, Molecule
 from ..randomness import fold_in, uniforms
 from ..species import NUMBERS
 from .conditions import Request
-from .trajectories import Decision, Fragments
+from .trajectories import UNKNOWN, Decision, Fragments
 
 if TYPE_CHECKING:
     from ..models.base import Model, Temperatures
@@ -78,7 +79,9 @@ class _Block:
         self.index = first + np.arange(n_molecules)
         self.species = np.zeros((n_molecules, plan.max_atoms), np.int64)
         self.positions = np.zeros((n_molecules, plan.max_atoms, 3), np.float32)  # Å, measured from `origin`
-        self.ended = np.zeros((n_molecules, plan.max_atoms), bool)
+        self.awaits = np.full((n_molecules, plan.max_atoms), UNKNOWN, np.int8)
+        self.degree = np.zeros((n_molecules, plan.max_atoms), np.int64)
+        self.reach = reach(self.vocabulary.numbers)  # (n_species,) Å
         self.n_decisions = np.ones(n_molecules, np.int64)  # the start is the first decision, drawn or given
         self.log_prob = np.zeros(n_molecules)
         self.active = np.ones(n_molecules, bool)
@@ -124,20 +127,28 @@ class _Block:
             species=self._on(model, self.species[rows, :width]),
             positions=self._on(model, self.positions[rows, :width]),
             n_atoms=self._on(model, self.n_atoms[rows]),
-            ended=self._on(model, self.ended[rows, :width]),
+            awaits=self._on(model, self.awaits[rows, :width]),
             policy=model.policy.kind,
+            degree=self._on(model, self.degree[rows, :width]),
             memory=None if self.memory is None else self.memory.of(self._on(model, rows)),
             conditions=None if self.conditions is None else self.conditions[self._on(model, rows)],
         )
         proposals = model.propose(fragments, self._on(model, draws), self.plan.temperatures)
         kind, focus = proposals.kind.cpu().numpy(), proposals.focus.cpu().numpy()
-        assert np.isin(kind, (Decision.STOP, Decision.END, Decision.PLACE)).all(), "a model must decide something"
+        assert (kind != Decision.PADDING).all(), "a model must decide something"
         self.n_decisions[rows] += 1
         self.active[rows[kind == Decision.STOP]] = False
-        ending, placing = kind == Decision.END, kind == Decision.PLACE
-        self._end(rows[ending], focus[ending])
+        degree, count = (
+            np.zeros_like(focus) if told is None else told.cpu().numpy() for told in (proposals.degree, proposals.count)
+        )
+        counting, placing = np.isin(kind, (Decision.END, Decision.COUNT)), kind == Decision.PLACE
+        self._count(rows[counting], focus[counting], count[counting])
         self._place(
-            rows[placing], proposals.species.cpu().numpy()[placing], proposals.positions.float().cpu().numpy()[placing]
+            rows[placing],
+            focus[placing],
+            proposals.species.cpu().numpy()[placing],
+            degree[placing],
+            proposals.positions.float().cpu().numpy()[placing],
         )
         # A placement that was refused is no part of the molecule, nor of its density.
         taken = np.array([self.reasons[row] is None for row in rows])
@@ -147,12 +158,15 @@ class _Block:
     def _on(self, model: Model, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(model.device)
 
-    def _end(self, rows: np.ndarray, focus: np.ndarray) -> None:
+    def _count(self, rows: np.ndarray, focus: np.ndarray, count: np.ndarray) -> None:
+        """Note how many further neighbours each focus gets; 0 ends it."""
         # Without this refusal a model that ends the same atom for ever would never return.
-        self._give_up(rows, self.ended[rows, focus], "an atom was ended twice")
-        self.ended[rows, focus] = True
+        self._give_up(rows, self.awaits[rows, focus] != UNKNOWN, "an atom was ended twice")
+        self.awaits[rows, focus] = count
 
-    def _place(self, rows: np.ndarray, species: np.ndarray, positions: np.ndarray) -> None:
+    def _place(
+        self, rows: np.ndarray, focus: np.ndarray, species: np.ndarray, degree: np.ndarray, positions: np.ndarray
+    ) -> None:
         """Add an atom to each of `rows`, or end the attempt where that cannot be done."""
         n_atoms = self.n_atoms[rows]
         with np.errstate(invalid="ignore", over="ignore"):
@@ -167,9 +181,18 @@ class _Block:
         ):
             self._give_up(rows, cause & ~refused, reason)
             refused |= cause
-        rows, n_atoms = rows[~refused], n_atoms[~refused]
-        self.species[rows, n_atoms] = species[~refused]
+        rows, focus, n_atoms = rows[~refused], focus[~refused], n_atoms[~refused]
+        species, degree = species[~refused], degree[~refused]
+        bonded = distances[~refused] <= self.reach[species][:, None] + self.reach[self.species[rows]]
+        bonded &= placed[~refused]
+        bonded[np.arange(len(rows)), focus] = True  # a neighbour, however far it was drawn
+        self.species[rows, n_atoms] = species
         self.positions[rows, n_atoms] = positions[~refused]
+        self.degree[rows, n_atoms] = degree
+        # Whoever awaits a neighbour has got one, be it the focus or the end of a ring.
+        self.awaits[rows] -= bonded & (self.awaits[rows] > 0)
+        awaited = np.maximum(degree - bonded.sum(1), 0)
+        self.awaits[rows, n_atoms] = np.where(degree > 0, awaited, UNKNOWN)
         self.n_atoms[rows] += 1
 
     def _give_up(self, rows: np.ndarray, cause: np.ndarray, reason: str) -> None:

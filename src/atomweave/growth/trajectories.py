@@ -19,8 +19,13 @@ class Decision(enum.IntEnum):
 
     PADDING = -1
     STOP = 0
-    END = 1
+    END = 1  # the focus gets no further neighbour
     PLACE = 2
+    COUNT = 3  # the focus gets so many further neighbours, at least one; END is the same with none
+
+
+UNKNOWN = -1
+"""Number of neighbours awaited by an atom that nobody has said it of."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,14 @@ class Trajectories:
     alternative_focus: Tensor  # (n_alternatives,) int64, growth index
     alternative_target: Tensor  # (n_alternatives,) int64, growth index
     policy: str  # name of the growth policy
-    # (n_molecules, n_decisions, n_atoms) bool, the atoms that had said END before the decision; None where a policy
-    # ends molecules, not atoms.
-    ended: Tensor | None = None
+    # (n_molecules, n_atoms) int64, how many neighbours the atom has in the whole molecule, told as it is placed; 0 if
+    # nothing is told, as of the first atom and of a given fragment's; None where a policy has no such notion.
+    degree: Tensor | None = None
+    # (n_molecules, n_decisions, n_atoms) int8, how many further neighbours each placed atom awaits before the decision,
+    # `UNKNOWN` where nothing tells; 0 beyond the prefix; None as above.
+    awaits: Tensor | None = None
+    # (n_molecules, n_decisions) int64, further neighbours of the focus at COUNT; 0 elsewhere; None as above.
+    count: Tensor | None = None
     # (n_molecules,) float64, log-probability that the policy draws this trajectory of the molecule, nats; NaN where the
     # decisions are single questions rather than a trajectory; None where a policy does not say.
     log_q: Tensor | None = None
@@ -58,9 +68,10 @@ class Trajectories:
 
     def rows(self, first: int, last: int) -> Trajectories:
         """Return the molecules `first` to `last - 1` with all their decisions."""
-        per_molecule = (
-            "species", "positions", "n_atoms", "kind", "prefix", "focus", "target", "ended", "log_q", "conditions",
-        )  # fmt: skip
+        per_molecule = [
+            *("species", "positions", "n_atoms", "kind", "prefix", "focus", "target"),
+            *("degree", "awaits", "count", "log_q", "conditions"),
+        ]
         tensors = {name: getattr(self, name) for name in per_molecule}
         cut: dict[str, Any] = {name: x[first:last] for name, x in tensors.items() if x is not None}
         here = (self.alternative_molecule >= first) & (self.alternative_molecule < last)
@@ -86,10 +97,18 @@ class Fragments:
     species: Tensor  # (n_fragments, n_slots) int64; 0 beyond the last atom
     positions: Tensor  # (n_fragments, n_slots, 3) float32, Å; 0 beyond the last atom
     n_atoms: Tensor  # (n_fragments,) int64, at least 1
-    ended: Tensor  # (n_fragments, n_slots) bool, this atom gets no further neighbour
+    # (n_fragments, n_slots) int8, how many further neighbours each atom gets: 0 has ended, `UNKNOWN` if nothing tells
+    awaits: Tensor
     policy: str  # name of the growth policy that grew them
+    degree: Tensor | None = None  # (n_fragments, n_slots) int64, as in `Trajectories`; None is 0 everywhere
     memory: Any = None  # what `Model.remember` gave for these fragments, rows of it chosen; None where nothing is known
     conditions: Tensor | None = None  # (n_fragments, n_columns) float32, as in `Trajectories`
+
+    def rows(self, rows: Tensor) -> Fragments:
+        """Return some of the fragments."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        chosen: dict[str, Any] = {name: x[rows] for name, x in tensors.items() if isinstance(x, Tensor)}
+        return replace(self, **chosen, memory=None if self.memory is None else self.memory.of(rows))
 
 
 @dataclass(frozen=True)
@@ -101,6 +120,8 @@ class Proposals:
     species: Tensor  # (n_fragments,) int64; 0 unless PLACE
     positions: Tensor  # (n_fragments, 3) float32, Å, in the fragment's own coordinates; 0 unless PLACE
     log_prob: Tensor  # (n_fragments,) float32, log-density of the decision at temperature 1, nats (positions per Å^3)
+    degree: Tensor | None = None  # (n_fragments,) int64, neighbours that the placed atom is to have; None says nothing
+    count: Tensor | None = None  # (n_fragments,) int64, further neighbours of the focus at COUNT
 
 
 def focus_species_targets(trajectories: Trajectories, n_species: int) -> Tensor:

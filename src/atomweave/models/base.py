@@ -15,6 +15,8 @@ from ..growth.trajectories import Fragments, Proposals, Trajectories
 from ..species import Species
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..growth.policies import PolicyConfig
     from ..molecule import Molecule
     from .embedders.conditions import ConditionEmbedding
@@ -72,6 +74,10 @@ class Model(nn.Module, ABC):
     def set_start(self, probabilities: Tensor) -> None:
         """Store the distribution of the first atom's species, (n_species,) summing to 1."""
         self.start_log_probs.copy_(probabilities.log())
+
+    def hidden_matrices(self) -> Iterable[Tensor]:
+        """Return the weights that map hidden features to hidden features, which Muon may move; none by default."""
+        return ()
 
     @property
     def device(self) -> torch.device:

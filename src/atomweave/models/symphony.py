@@ -140,7 +140,7 @@ class Symphony(Model):
         species = torch.where(choice > 0, (choice - 1) % n_species, 0)
         positions = f.positions.new_zeros(n_fragments, 3)
         if len(placed):
-            growing = Fragments(f.species[placed], f.positions[placed], f.n_atoms[placed], f.ended[placed], f.policy)
+            growing = Fragments(f.species[placed], f.positions[placed], f.n_atoms[placed], f.awaits[placed], f.policy)
             features = self._features_at_focus(growing, focus[placed])
             vectors, position_log_prob = self.position_head.draw(
                 features, species[placed], uniforms[placed, 1:], temperatures

@@ -2,15 +2,18 @@
 
     molecule -> frames -> pair features -> encoder (atom i sees atoms up to i, from its own frame)
     decision (focus f, prefix k) -> decoder (sees the first k atoms from the frame of f)
-             -> species or END -> distance -> angle -> torsion, each an exact density in one evaluation
+             -> element and degree -> distance -> angle -> torsion, each an exact density in one evaluation
 
 The order of growth is breadth first along the bonds (`growth.policies.breadth_first`): the focus is the oldest atom
-that has not ended and needs no distribution. An atom's encoder feature depends on the atoms placed before it alone, so
-a molecule of n atoms costs n^2 with all its fragments, and a growing one a row an atom.
+that awaits neighbours and needs no distribution. An atom says with its element how many neighbours it will have; the
+first atom, and those of a given fragment, are asked when they become the focus. An atom's encoder feature depends on
+the atoms placed before it alone, so a molecule of n atoms costs n^2 with all its fragments, and a growing one a row an
+atom.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,7 +24,7 @@ from torch import Tensor, nn
 from ..config import Config
 from ..geometry.frames import Frames, frame_axes, from_internal, local_frames, to_internal
 from ..growth.policies import BreadthFirstConfig
-from ..growth.trajectories import Decision, Fragments, Proposals, Trajectories
+from ..growth.trajectories import UNKNOWN, Decision, Fragments, Proposals, Trajectories
 from ..species import Species
 from .base import Model, Temperatures
 from .embedders.causal import PairTransformer
@@ -73,39 +76,60 @@ class WeaverConfig(Config):
         return self
 
 
+N_STATES = 3
+"""Numbers that say what a placed atom awaits: nothing, nobody knows, so many neighbours."""
+
+
 @dataclass(frozen=True)
 class _Reading:
     frames: Frames
     pairs: Tensor  # (n_molecules, n_frames, n_atoms, pair_features)
     atoms: Tensor  # (n_molecules, n_atoms, width), encoded
     decisions: Tensor  # (n_molecules, n_decisions, width), decoded
+    states: Tensor  # (n_molecules, n_decisions, n_atoms, N_STATES), what the atoms await
 
 
 class Weaver(Model):
     """The wiring of the model: see the module's docstring."""
 
     config: WeaverConfig
-    n_draws = 4  # species or END, distance, angle, torsion
+    n_draws = 4  # element and degree, or count; distance, angle, torsion
 
     def __init__(self, config: WeaverConfig) -> None:
         super().__init__(Species(config.species))
         self.config, self.policy = config, config.policy
-        self._hydrogens_end = config.policy.hydrogens_end
+        self.max_degree = config.policy.max_degree
+        n_labels = len(self.species) * (self.max_degree + 1)  # of atoms: element, and degree or none told
+        self.n_choices = len(self.species) * self.max_degree  # element and degree of an atom to be placed
         shape = config.n_heads, config.pair_features
-        self.pairs = PairFeatures(self.species, config.pair_width, config.pair_features)
-        self.atom = nn.Embedding(len(self.species), config.width)
+        self.pairs = PairFeatures(self.species, self.max_degree + 1, config.pair_width, config.pair_features)
+        self.atom = nn.Embedding(n_labels, config.width)
         self.age = nn.Linear(1, config.width)
         self.encoder = PairTransformer(config.width, config.n_encoder_layers, *shape, config.expansion)
         self.question = nn.Linear(3, config.width)
-        # A decoder's pair has one number more: whether the atom has ended.
-        shape = config.n_heads, config.pair_features + 1
+        self.awaited = nn.Embedding(self.max_degree + 2, config.width)
+        shape = config.n_heads, config.pair_features + N_STATES
         self.decoder = PairTransformer(config.width, config.n_decoder_layers, *shape, config.expansion)
         self.choice = nn.Sequential(
-            nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, len(self.species) + 1)
+            nn.Linear(config.width, config.width),
+            nn.SiLU(),
+            nn.Linear(config.width, self.n_choices + self.max_degree + 1),
         )
-        self.position_head = InternalHead(config.position_head, config.width, config.pair_features, len(self.species))
+        self.position_head = InternalHead(config.position_head, config.width, config.pair_features, n_labels, N_STATES)
         if config.conditions.names:
             self.condition_embedding = ConditionEmbedding(config.conditions, self.species, config.width)
+
+    def hidden_matrices(self) -> Iterator[Tensor]:
+        """Return the wide weights inside; see `Model.hidden_matrices`."""
+        head = self.position_head
+        inside = [self.encoder.layers, self.decoder.layers, head.trunk, self.choice[:1], self.pairs.geometry]
+        inside += [network[:1] for network in (head.distance, head.angle, head.torsion)]
+        if head.series is not None:
+            inside += [head.series.of_pair, head.series.of_atom, head.series.of_decision, head.series.of_circle]
+        for part in inside:
+            for module in part.modules():
+                if isinstance(module, nn.Linear):
+                    yield module.weight
 
     def loss(self, trajectories: Trajectories, rng: torch.Generator | None) -> dict[str, Tensor]:
         """Return mean cross entropies of the decisions, positions as densities per Å^3; see `Model.loss`."""
@@ -120,14 +144,16 @@ class Weaver(Model):
             positions = clean + augmentation.noise * noise
             if self.condition_embedding is not None and t.conditions is not None:
                 t = replace(t, conditions=self.condition_embedding.drop(t.conditions, rng))
-        read = self._read(t, positions)
-        entropy = -(self._choice_targets(t) * at_least_float32(self.choice(read.decisions)).log_softmax(-1)).sum(-1)
-        terms = {"choice": entropy[t.kind != Decision.PADDING].sum()}
+        degree, awaits, count = _told(t)
+        read = self._read(t, positions, degree, awaits)
+        placed, counted = self._choice_log_probs(read.decisions)
+        entropy = -(self._choice_targets(t, degree) * placed).sum()
+        terms = {"choice": entropy - torch.where(_counts(t.kind), _at(counted, count), 0.0).sum()}
         place = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
-        species = t.species[place[0], t.target[place]]
+        label = self._labels(t.species, degree)[place[0], t.target[place]]
         internal, known = self._targets(t, read.frames, place, clean)
-        around = self._surroundings(read, (place[0], t.focus[place]), t.prefix[place])
-        position = self.position_head.divergence(read.decisions[place], species, internal, known, around)
+        around = self._surroundings(read, place, t.focus[place], t.prefix[place])
+        position = self.position_head.divergence(read.decisions[place], label, internal, known, around)
         terms |= {name: term.sum() for name, term in position.items()}
         n_decisions = t.n_decisions
         terms = {name: term / n_decisions for name, term in terms.items()}
@@ -136,17 +162,20 @@ class Weaver(Model):
     def log_prob(self, trajectories: Trajectories) -> Tensor:
         """Return (n_molecules,) joint log-densities; see `Model.log_prob`."""
         t = trajectories
-        read = self._read(t, t.positions)
-        log_p = self.choice(read.decisions).log_softmax(-1)
+        degree, awaits, count = _told(t)
+        read = self._read(t, t.positions, degree, awaits)
+        placed, counted = self._choice_log_probs(read.decisions)
         start = self.start_given(t.conditions)
         total = start.expand(len(t.species), -1).gather(1, t.species[:, :1])[:, 0]
-        total = total + torch.where(t.kind == Decision.END, log_p[..., -1], 0.0).sum(1)
+        total = total + torch.where(_counts(t.kind), _at(counted, count), 0.0).sum(1)
         place = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
-        species = t.species[place[0], t.target[place]]
+        atom = place[0], t.target[place]
+        label = self._labels(t.species, degree)[atom]
         internal, known = self._targets(t, read.frames, place, t.positions)
-        around = self._surroundings(read, (place[0], t.focus[place]), t.prefix[place])
-        position = self.position_head.log_prob(read.decisions[place], species, internal, known, around)
-        return total.index_add(0, place[0], log_p[place].gather(1, species[:, None])[:, 0] + position)
+        around = self._surroundings(read, place, t.focus[place], t.prefix[place])
+        position = self.position_head.log_prob(read.decisions[place], label, internal, known, around)
+        choice = _at(placed[place], self._choice(t.species[atom], degree[atom]))
+        return total.index_add(0, place[0], choice + position)
 
     def remember(self, n_fragments: int, max_atoms: int) -> AtomMemory:
         """Return room for encoded atoms; see `Model.remember`."""
@@ -154,46 +183,87 @@ class Weaver(Model):
         return AtomMemory.empty(n_fragments, max_atoms, n_layers, self.atom.weight)
 
     def propose(self, fragments: Fragments, uniforms: Tensor, temperatures: Temperatures) -> Proposals:
-        """Draw one decision a fragment: species or END first, a position only where one is needed."""
+        """Draw one decision a fragment: a count where its focus does not tell, else an atom and where it stands."""
         f = fragments
-        open_atoms = self._open(f)
-        kind = torch.where(open_atoms.any(1), int(Decision.END), int(Decision.STOP))
-        focus = open_atoms.to(torch.int8).argmax(1)
-        species, positions = torch.zeros_like(focus), f.positions.new_zeros(len(focus), 3)
-        read = self._recall(f, focus)
-        features = read.decisions[:, 0]
-        logits = self.choice(features)
-        choice = draw_index((logits / temperatures.focus).softmax(-1), uniforms[:, 0])
-        deciding = kind == Decision.END
-        log_prob = torch.where(deciding, logits.log_softmax(-1).gather(1, choice[:, None])[:, 0], 0.0)
-        placing = deciding & (choice < len(self.species))
-        row = placing.nonzero()[:, 0]
-        if len(row):
-            kind[row], species[row] = int(Decision.PLACE), choice[row]
-            at = row, torch.zeros_like(row)
-            axes, known = self._frame_of_focus(read.frames, f.positions, at, f.n_atoms[row])
-            around = self._surroundings(read, at, f.n_atoms[row])
-            internal, of_position = self.position_head.draw(
-                features[row], species[row], known, around, uniforms[row, 1:], temperatures.position
-            )
-            positions[row] = f.positions[row, focus[row]] + from_internal(*internal, axes)
-            log_prob[row] += of_position
-        return Proposals(kind, focus, species, positions, log_prob)
+        index = torch.arange(f.species.shape[1], device=f.species.device)
+        waiting = (f.awaits != 0) & (index < f.n_atoms[:, None])
+        focus = waiting.to(torch.int8).argmax(1)
+        nothing = torch.zeros_like(focus)
+        kind, species, degree, count = (nothing.clone() for _ in range(4))
+        kind += int(Decision.STOP)
+        positions, log_prob = f.positions.new_zeros(len(focus), 3), f.positions.new_zeros(len(focus))
+        open_rows = waiting.any(1).nonzero()[:, 0]
+        if len(open_rows):
+            f, uniforms, of_open = f.rows(open_rows), uniforms[open_rows], focus[open_rows]
+            read = self._recall(f, of_open)
+            counting = f.awaits[torch.arange(len(open_rows), device=focus.device), of_open] == UNKNOWN
+            choice, log_p = self._draw_choice(read, counting, uniforms[:, 0], temperatures.focus)
+            n_children = torch.where(counting, choice - self.n_choices, 0)
+            kind[open_rows] = torch.where(n_children > 0, int(Decision.COUNT), int(Decision.END))
+            count[open_rows], log_prob[open_rows] = n_children, log_p.to(log_prob)
+            row = (~counting).nonzero()[:, 0]
+            if len(row):
+                there = open_rows[row]
+                kind[there] = int(Decision.PLACE)
+                species[there] = choice[row].div(self.max_degree, rounding_mode="floor")
+                degree[there] = choice[row] % self.max_degree + 1
+                label = self._labels(species[there], degree[there])
+                positions[there], of_position = self._draw_position(
+                    read, f, of_open, row, label, uniforms[row, 1:], temperatures.position
+                )
+                log_prob[there] += of_position
+        return Proposals(kind, focus, species, positions, log_prob, degree, count)
 
-    def _read(self, t: Trajectories, positions: Tensor) -> _Reading:
+    def _draw_choice(
+        self, read: _Reading, counting: Tensor, uniforms: Tensor, temperature: float
+    ) -> tuple[Tensor, Tensor]:
+        """Draw (n_fragments,) a count where one is asked for, else element and degree; with log-probabilities.
+
+        Args:
+            read: of one decision a fragment.
+            counting: (n_fragments,) bool, whether a count is asked for.
+            uniforms: (n_fragments,).
+            temperature: divides the logits.
+        """
+        logits = at_least_float32(self.choice(read.decisions[:, 0]))
+        is_count = torch.arange(logits.shape[1], device=logits.device) >= self.n_choices
+        logits = logits.masked_fill(is_count != counting[:, None], -torch.inf)
+        choice = draw_index((logits / temperature).softmax(-1), uniforms)
+        return choice, _at(logits.log_softmax(-1), choice)
+
+    def _draw_position(
+        self,
+        read: _Reading,
+        f: Fragments,
+        focus: Tensor,
+        row: Tensor,
+        label: Tensor,
+        uniforms: Tensor,
+        temperature: float,
+    ) -> tuple[Tensor, Tensor]:
+        """Draw where atoms of these labels (n_rows,) stand in the fragments `row`; with log-densities."""
+        at = row, torch.zeros_like(row)
+        axes, known = self._frame_of_focus(read.frames, f.positions, at, f.n_atoms[row])
+        around = self._surroundings(read, at, at[1], f.n_atoms[row])
+        internal, log_p = self.position_head.draw(read.decisions[at], label, known, around, uniforms, temperature)
+        return f.positions[row, focus[row]] + from_internal(*internal, axes), log_p
+
+    def _read(self, t: Trajectories, positions: Tensor, degree: Tensor, awaits: Tensor) -> _Reading:
         """Return what the embedders make of all decisions of trajectories whose atoms stand at `positions`."""
         frames = _frames(positions, t.n_atoms)
-        pairs = self.pairs(frames, t.species)
-        index = torch.arange(t.species.shape[1], device=t.species.device)
-        atoms = self.encoder(self._atoms(t.species, frames, t.conditions), index <= index[:, None], pairs)
-        row = torch.arange(len(t.species), device=t.species.device)[:, None]
-        ended = t.species.new_zeros(*t.kind.shape, len(index)) if t.ended is None else t.ended
+        labels = self._labels(t.species, degree)
+        pairs = self.pairs(frames, labels)
+        index = torch.arange(labels.shape[1], device=labels.device)
+        atoms = self.encoder(self._atoms(labels, frames, t.conditions), index <= index[:, None], pairs)
+        row = torch.arange(len(labels), device=labels.device)[:, None]
         at = row, t.focus
+        states = _states(awaits).to(pairs)
         keys_values = self.decoder.keys_values(atoms)
+        awaited = torch.take_along_dim(awaits, t.focus[..., None], 2)[..., 0]
         prefix = t.prefix.clamp(min=1)
         foci = atoms[at] + self._asked(t.conditions, t.species, prefix)
-        decisions = self._decide(frames, at, foci, pairs[at], keys_values, prefix, ended)
-        return _Reading(frames, pairs, atoms, decisions)
+        decisions = self._decide(frames, at, foci, pairs[at], keys_values, prefix, awaited, states)
+        return _Reading(frames, pairs, atoms, decisions, states)
 
     def _recall(self, f: Fragments, focus: Tensor) -> _Reading:
         """Return what the embedders make of one decision a fragment, with the frame of its focus alone.
@@ -206,28 +276,30 @@ class Weaver(Model):
         if len(new):
             self._encode_new(f, memory.of(new), new)
         frames = _frames(f.positions, f.n_atoms, focus[:, None])
-        pairs = self.pairs(frames, f.species)
+        pairs = self.pairs(frames, self._labels(f.species, f.degree))
         row = torch.arange(n_fragments, device=focus.device)
         atoms = memory.atoms[memory.rows, :n]
         keys_values = list(memory.read(self.config.n_encoder_layers, n))
         at = row[:, None], torch.zeros_like(row)[:, None]
+        awaited, states = f.awaits[row, focus][:, None], _states(f.awaits[:, None]).to(pairs)
         prefix = f.n_atoms[:, None]
         foci = atoms[row, focus][:, None] + self._asked(f.conditions, f.species, prefix)
-        decisions = self._decide(frames, at, foci, pairs, keys_values, prefix, f.ended[:, None])
-        return _Reading(frames, pairs, atoms, decisions)
+        decisions = self._decide(frames, at, foci, pairs, keys_values, prefix, awaited, states)
+        return _Reading(frames, pairs, atoms, decisions, states)
 
     def _encode_new(self, f: Fragments, memory: AtomMemory, rows: Tensor) -> None:
         """Encode the atoms of fragments `rows` that `memory`, which is theirs, does not hold yet."""
-        species, n_atoms, known = f.species[rows], f.n_atoms[rows], memory.n_encoded[memory.rows]
+        labels = self._labels(f.species, f.degree)[rows]
+        n_atoms, known = f.n_atoms[rows], memory.n_encoded[memory.rows]
         n = int(n_atoms.max())
         n_new = int((n_atoms - known).max())
         # A fragment with fewer new atoms encodes its last one again.
         index = torch.minimum(known[:, None] + torch.arange(n_new, device=rows.device), n_atoms[:, None] - 1)
         frames = _frames(f.positions[rows, :n], n_atoms, index)
-        pairs = self.pairs(frames, species[:, :n])
+        pairs = self.pairs(frames, labels[:, :n])
         sees = torch.arange(n, device=rows.device) <= index[:, :, None]
         atoms = self.encoder(
-            self._atoms(species.gather(1, index), frames, None if f.conditions is None else f.conditions[rows]),
+            self._atoms(labels.gather(1, index), frames, None if f.conditions is None else f.conditions[rows]),
             sees,
             pairs,
             remember=lambda layer, values: memory.put(layer, index, values, n),
@@ -237,10 +309,23 @@ class Weaver(Model):
             memory.put(self.config.n_encoder_layers + layer, index, values, n)
         memory.n_encoded[memory.rows] = n_atoms
 
-    def _atoms(self, species: Tensor, frames: Frames, conditions: Tensor | None) -> Tensor:
-        """Return what the encoder begins with: element, place in the order of growth, and what is asked."""
+    def _labels(self, species: Tensor, degree: Tensor | None) -> Tensor:
+        """Return one index an atom: its element and its degree, 0 where it does not tell."""
+        return species * (self.max_degree + 1) + (0 if degree is None else degree)
+
+    def _choice(self, species: Tensor, degree: Tensor) -> Tensor:
+        """Return the index of an atom to be placed among `n_choices`."""
+        return species * self.max_degree + degree - 1
+
+    def _choice_log_probs(self, decisions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities of elements and degrees (..., n_choices), and of counts (..., max_degree + 1)."""
+        logits = at_least_float32(self.choice(decisions))
+        return logits[..., : self.n_choices].log_softmax(-1), logits[..., self.n_choices :].log_softmax(-1)
+
+    def _atoms(self, labels: Tensor, frames: Frames, conditions: Tensor | None) -> Tensor:
+        """Return what the encoder begins with: element and degree, place in the order of growth, and what is asked."""
         age = (frames.centres + 1).to(frames.distances).log()
-        features = self.atom(species) + self.age(age[..., None])
+        features = self.atom(labels) + self.age(age[..., None])
         if self.condition_embedding is None or conditions is None:
             return features
         return features + self.condition_embedding(conditions)[:, None]
@@ -259,7 +344,8 @@ class Weaver(Model):
         pairs: Tensor,
         keys_values: list[Tensor],
         prefix: Tensor,
-        ended: Tensor,
+        awaited: Tensor,
+        states: Tensor,
     ) -> Tensor:
         """Return (n_molecules, n_decisions, width) of the decisions at frames `at` (molecule, frame).
 
@@ -270,32 +356,34 @@ class Weaver(Model):
             pairs: (n_molecules, n_decisions, n_atoms, pair_features), what they see.
             keys_values: of all atoms, by decoder layer.
             prefix: (n_molecules, n_decisions), at least 1.
-            ended: (n_molecules, n_decisions, n_atoms).
+            awaited: (n_molecules, n_decisions), what the focus awaits.
+            states: (n_molecules, n_decisions, n_atoms, N_STATES), what all atoms await.
         """
         known = _known(frames, at, prefix)
         question = torch.stack([x.to(frames.distances) for x in (prefix.to(frames.distances).log(), *known)], -1)
         sees = torch.arange(pairs.shape[2], device=prefix.device) < prefix[:, :, None]
-        seen = torch.cat([pairs, ended[..., None].to(pairs)], -1)
-        return self.decoder(atoms + self.question(question), sees, seen, keys_values)
+        asked = self.question(question) + self.awaited(awaited.long().clamp(max=self.max_degree) - UNKNOWN)
+        return self.decoder(atoms + asked, sees, torch.cat([pairs, states], -1), keys_values)
 
-    def _surroundings(self, read: _Reading, at: tuple[Tensor, Tensor], prefix: Tensor) -> Surroundings | None:
-        """Return what the position head sees from frames `at` (molecule, frame), if it looks."""
+    def _surroundings(
+        self, read: _Reading, decision: tuple[Tensor, ...], frame: Tensor, prefix: Tensor
+    ) -> Surroundings | None:
+        """Return what the position head sees at decisions (molecule, decision), from these frames, if it looks."""
         if self.position_head.series is None:
             return None
-        return Surroundings.of(self.position_head.series.prepare(read.pairs, read.atoms), read.frames, at, prefix)
+        hidden = self.position_head.series.prepare(read.pairs, read.atoms)
+        return Surroundings.of(hidden, read.states[decision], read.frames, (decision[0], frame), prefix)
 
-    def _choice_targets(self, t: Trajectories) -> Tensor:
-        """Return the shares of each species among the atoms that could come next, and END last."""
+    def _choice_targets(self, t: Trajectories, degree: Tensor) -> Tensor:
+        """Return the shares of each element and degree among the atoms that could come next; 0 where none does."""
         n_molecules, n_decisions = t.kind.shape
         decision = t.alternative_molecule * n_decisions + t.alternative_decision
         n_alternatives = torch.bincount(decision, minlength=t.kind.numel()).to(t.positions)
-        n_choices = len(self.species) + 1
-        flat = t.positions.new_zeros(t.kind.numel() * n_choices)
-        species = t.species[t.alternative_molecule, t.alternative_target]
-        flat.index_add_(0, decision * n_choices + species, 1 / n_alternatives[decision])
-        targets = flat.view(n_molecules, n_decisions, n_choices)
-        targets[..., -1] = (t.kind == Decision.END).to(targets)
-        return targets
+        atom = t.alternative_molecule, t.alternative_target
+        choice = self._choice(t.species[atom], degree[atom])
+        flat = t.positions.new_zeros(t.kind.numel() * self.n_choices)
+        flat.index_add_(0, decision * self.n_choices + choice, 1 / n_alternatives[decision])
+        return flat.view(n_molecules, n_decisions, self.n_choices)
 
     def _targets(
         self, t: Trajectories, frames: Frames, place: tuple[Tensor, ...], clean: Tensor
@@ -314,14 +402,6 @@ class Weaver(Model):
         axes = frame_axes(*(positions[at[0], atom] for atom in (centre, parent, third)))
         return axes, _known(frames, at, prefix)
 
-    def _open(self, f: Fragments) -> Tensor:
-        """Return (n_fragments, n_slots) bool: the atoms that may still get a neighbour."""
-        index = torch.arange(f.species.shape[1], device=f.species.device)
-        open_atoms = ~f.ended & (index < f.n_atoms[:, None])
-        if self._hydrogens_end and 1 in self.species.numbers:
-            open_atoms &= (f.species != self.species.numbers.index(1)) | (index == 0)
-        return open_atoms
-
 
 def _frames(positions: Tensor, n_atoms: Tensor, centres: Tensor | None = None) -> Frames:
     with torch.no_grad(), torch.autocast(positions.device.type, enabled=False):
@@ -331,3 +411,25 @@ def _frames(positions: Tensor, n_atoms: Tensor, centres: Tensor | None = None) -
 def _known(frames: Frames, at: tuple[Tensor, Tensor], prefix: Tensor) -> tuple[Tensor, Tensor]:
     """Return whether a prefix holds the axis, and the third atom, of the frames `at` (molecule, frame)."""
     return prefix >= frames.references.axis_from[at], prefix >= frames.references.azimuth_from[at]
+
+
+def _told(t: Trajectories) -> tuple[Tensor, Tensor, Tensor]:
+    """Return `degree`, `awaits` and `count` of trajectories; those of other policies tell nothing."""
+    if t.degree is None or t.awaits is None or t.count is None:
+        unknown = torch.full((*t.kind.shape, t.species.shape[1]), UNKNOWN, dtype=torch.int8, device=t.kind.device)
+        return torch.zeros_like(t.species), unknown, torch.zeros_like(t.kind)
+    return t.degree, t.awaits, t.count
+
+
+def _states(awaits: Tensor) -> Tensor:
+    """Return (..., N_STATES) of what atoms await (...)."""
+    return torch.stack([awaits == 0, awaits == UNKNOWN, 0.5 * awaits.clamp(min=0)], -1)
+
+
+def _counts(kind: Tensor) -> Tensor:
+    return (kind == Decision.COUNT) | (kind == Decision.END)
+
+
+def _at(values: Tensor, index: Tensor) -> Tensor:
+    """Return the entries (...) of `values` (..., n) at `index` (...)."""
+    return values.gather(-1, index[..., None])[..., 0]

@@ -19,13 +19,24 @@ from ..models.presets import read_config
 from ..models.registry import ModelConfig
 
 
-class OptimizerConfig(Config):
+class AdamConfig(Config):
     """Adam with decoupled weight decay (Kingma and Ba, 2015; Loshchilov and Hutter, 2019)."""
 
+    kind: Literal["adam"] = "adam"
     beta1: float = Field(0.9, ge=0, lt=1, description="decay of the mean gradient")
     beta2: float = Field(0.999, ge=0, lt=1, description="decay of the mean squared gradient")
     eps: float = Field(1e-8, gt=0, description="keeps the step finite where gradients vanish")
     weight_decay: float = Field(0.0, ge=0, description="decoupled, per step times the learning rate; 0 is plain Adam")
+
+
+class MuonConfig(AdamConfig):
+    """Muon for the hidden matrices that a model names, Adam for all else (see `training.muon`)."""
+
+    kind: Literal["muon"] = "muon"  # type: ignore[assignment]
+    momentum: float = Field(0.95, ge=0, lt=1, description="decay of the mean gradient of a hidden matrix")
+
+
+OptimizerConfig = Annotated[AdamConfig | MuonConfig, Field(discriminator="kind")]
 
 
 class ConstantSchedule(Config):
@@ -55,7 +66,7 @@ class TrainingConfig(Config):
     decisions_per_molecule: PositiveInt | None = Field(None, description="decisions kept a molecule; null keeps all")
     micro_batches: PositiveInt = Field(1, description="parts in which a batch is computed, to save memory")
 
-    optimizer: OptimizerConfig = OptimizerConfig()
+    optimizer: OptimizerConfig = AdamConfig()
     learning_rate: float = Field(5e-4, gt=0, description="peak learning rate")
     schedule: ScheduleConfig = Field(ConstantSchedule(), description="learning rate over steps, never over time")
     init_warmup_steps: int = Field(200, ge=0, description="least warm-up of a run that starts from trained weights")

@@ -7,8 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..errors import UsageError
 from ..models.base import Model
-from .config import OptimizerConfig, TrainingConfig
+from .config import AdamConfig, MuonConfig, TrainingConfig
+from .muon import Muon
 
 
 def learning_rate(config: TrainingConfig, step: int, from_trained: bool = False) -> float:
@@ -31,15 +33,22 @@ def learning_rate(config: TrainingConfig, step: int, from_trained: bool = False)
     return config.learning_rate * (schedule.final_fraction + (1 - schedule.final_fraction) * cosine)
 
 
-def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.AdamW:
-    """Return Adam with decoupled weight decay over all parameters; its learning rate is set at every step."""
+def build_optimizer(config: AdamConfig | MuonConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimizer of all parameters of `model`; its learning rate is set at every step.
+
+    Raises:
+        UsageError: if the model names no hidden matrices for Muon to move.
+    """
+    betas = config.beta1, config.beta2
+    if isinstance(config, MuonConfig):
+        matrices = list(model.hidden_matrices()) if isinstance(model, Model) else []
+        if not matrices:
+            raise UsageError("training.optimizer.kind: this model names no hidden matrices for muon; wanted adam.")
+        chosen = {id(matrix) for matrix in matrices}
+        others = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
+        return Muon(matrices, others, config.momentum, betas, config.eps, config.weight_decay)
     return torch.optim.AdamW(
-        model.parameters(),
-        lr=0.0,
-        betas=(config.beta1, config.beta2),
-        eps=config.eps,
-        weight_decay=config.weight_decay,
-        fused=True,
+        model.parameters(), lr=0.0, betas=betas, eps=config.eps, weight_decay=config.weight_decay, fused=True
     )
 
 

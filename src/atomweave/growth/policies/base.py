@@ -22,6 +22,7 @@ class Fate(enum.IntEnum):
     NO_START = 1  # none of its atoms may be the first
     TOO_FAR = 2  # the atom drawn next lies farther from its focus than the policy allows
     APART = 3  # the atoms left have no neighbour among those placed
+    CROWDED = 4  # an atom has more neighbours than the policy counts
 
 
 class Policy(ABC):

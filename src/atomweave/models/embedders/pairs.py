@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...chemistry.radii import CONNECTIVITY_FACTOR, COVALENT_RADII
+from ...chemistry.radii import reach
 from ...geometry.frames import Frames
 from ...geometry.radial import N_LOG_GAUSSIANS, log_gaussians
 from ...species import Species
@@ -19,10 +19,11 @@ BOND_EDGE = 0.05
 
 
 class PairFeatures(nn.Module):
-    """A small network over species, distance, direction and bond of every ordered pair of atoms.
+    """A small network over labels, distance, direction and bond of every ordered pair of atoms.
 
     Args:
         species: the element vocabulary.
+        n_degrees: labels an element: an atom's label is species index * n_degrees + degree.
         hidden: width of its one hidden layer.
         features: numbers a pair.
     """
@@ -30,34 +31,34 @@ class PairFeatures(nn.Module):
     reach: Tensor
     fine: Tensor
 
-    def __init__(self, species: Species, hidden: int, features: int) -> None:
+    def __init__(self, species: Species, n_degrees: int, hidden: int, features: int) -> None:
         super().__init__()
-        reach = CONNECTIVITY_FACTOR * torch.tensor(COVALENT_RADII[list(species.numbers)], dtype=torch.float32)
-        self.register_buffer("reach", reach, persistent=False)  # (n_species,) Å
+        by_label = torch.tensor(reach(species.numbers), dtype=torch.float32).repeat_interleave(n_degrees)
+        self.register_buffer("reach", by_label, persistent=False)  # (n_labels,) Å
         self.register_buffer("fine", torch.linspace(0.9, 1.8, N_FINE), persistent=False)  # Å
         self.geometry = nn.Linear(N_LOG_GAUSSIANS + N_FINE + 8, hidden)
-        self.of_self = nn.Embedding(len(species), hidden)
-        self.of_other = nn.Embedding(len(species), hidden)
+        self.of_self = nn.Embedding(len(by_label), hidden)
+        self.of_other = nn.Embedding(len(by_label), hidden)
         self.out = nn.Linear(hidden, features)
 
-    def forward(self, frames: Frames, species: Tensor) -> Tensor:
+    def forward(self, frames: Frames, labels: Tensor) -> Tensor:
         """Return (n_molecules, n_frames, n_atoms, features): how the atom of each frame sees every atom.
 
         Args:
             frames: of all or some atoms.
-            species: (n_molecules, n_atoms) species indices.
+            labels: (n_molecules, n_atoms) of the atoms.
         """
         # In bfloat16 an atom 3 Å away would be seen on a grid of 0.02 Å.
-        with torch.autocast(species.device.type, enabled=False):
-            own = species.gather(1, frames.centres)
-            hidden = self.geometry(self._inputs(frames, own, species))
-            hidden = hidden + self.of_self(own)[:, :, None] + self.of_other(species)[:, None]
+        with torch.autocast(labels.device.type, enabled=False):
+            own = labels.gather(1, frames.centres)
+            hidden = self.geometry(self._inputs(frames, own, labels))
+            hidden = hidden + self.of_self(own)[:, :, None] + self.of_other(labels)[:, None]
         return self.out(functional.silu(hidden))
 
-    def _inputs(self, frames: Frames, own: Tensor, species: Tensor) -> Tensor:
+    def _inputs(self, frames: Frames, own: Tensor, labels: Tensor) -> Tensor:
         d = frames.distances
         fine = torch.exp(-0.5 * ((d[..., None] - self.fine) / (self.fine[1] - self.fine[0])).square())
-        bonded = torch.sigmoid((self.reach[own][:, :, None] + self.reach[species][:, None] - d) / BOND_EDGE)
+        bonded = torch.sigmoid((self.reach[own][:, :, None] + self.reach[labels][:, None] - d) / BOND_EDGE)
         later = (torch.arange(d.shape[2], device=d.device) > frames.centres[:, :, None]).to(d)
         vectors = frames.directions * (d / (1 + d))[..., None]
         return torch.cat([log_gaussians(d), fine, frames.directions, vectors, bonded[..., None], later[..., None]], -1)

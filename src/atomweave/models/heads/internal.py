@@ -59,26 +59,29 @@ class InternalHead(nn.Module):
         config: bins and widths.
         features: of a decision, on entry.
         pair_features: of a pair.
-        n_species: size of the element vocabulary.
+        n_labels: of atoms to place, their element with all that is said beside it.
+        n_states: numbers that say in what state a placed atom is.
     """
 
     centres: Tensor
 
-    def __init__(self, config: InternalHeadConfig, features: int, pair_features: int, n_species: int) -> None:
+    def __init__(
+        self, config: InternalHeadConfig, features: int, pair_features: int, n_labels: int, n_states: int
+    ) -> None:
         super().__init__()
         self.config = config
         self.distances = Bins(config.minimum, config.maximum, config.n_distances)
         self.angles = Bins(0.0, math.pi, config.n_angles)
         self.torsions = circle(config.n_torsions)
         self.register_buffer("centres", torch.linspace(config.minimum, config.maximum, N_RADIAL), persistent=False)
-        self.species = nn.Embedding(n_species, features)
+        self.label = nn.Embedding(n_labels, features)
         self.trunk = nn.Sequential(nn.Linear(features, config.width), nn.SiLU(), nn.Linear(config.width, features))
         self.distance = _network(features, config.width, config.n_distances)
         self.angle = _network(features + N_RADIAL, config.width, config.n_angles)
         self.torsion = _network(features + N_RADIAL + 2 * N_HARMONICS, config.width, config.n_torsions)
 
         self.series = (
-            TorsionSeries(features, pair_features, config.series_width, config.n_harmonics)
+            TorsionSeries(features, pair_features, n_states, config.series_width, config.n_harmonics)
             if config.n_harmonics
             else None
         )
@@ -86,7 +89,7 @@ class InternalHead(nn.Module):
     def divergence(
         self,
         features: Tensor,
-        species: Tensor,
+        label: Tensor,
         internal: tuple[Tensor, Tensor, Tensor],
         known: tuple[Tensor, Tensor],
         around: Surroundings | None,
@@ -95,14 +98,14 @@ class InternalHead(nn.Module):
 
         Args:
             features: (n_rows, features) of the decisions.
-            species: (n_rows,) of the atoms to place.
+            label: (n_rows,) of the atoms to place.
             internal: (n_rows,) distance in Å, cosine of the polar angle, torsion in radian.
             known: (n_rows,) bool, whether there is an axis, and a third atom.
             around: what the foci see; None where the head has no series.
         """
         d, theta, phi = _angles(internal)
         volumes = self._log_volumes(d, self.angles.index(theta))
-        logits = self._logits(features, species, d, theta, around)
+        logits = self._logits(features, label, d, theta, around)
         distance, angle, torsion = (
             volumes[i] - (bins.targets(x, self.config.smoothing) * at_least_float32(logits[i]).log_softmax(-1)).sum(-1)
             for i, (bins, x) in enumerate(((self.distances, d), (self.angles, theta), (self.torsions, phi)))
@@ -116,21 +119,21 @@ class InternalHead(nn.Module):
     def log_prob(
         self,
         features: Tensor,
-        species: Tensor,
+        label: Tensor,
         internal: tuple[Tensor, Tensor, Tensor],
         known: tuple[Tensor, Tensor],
         around: Surroundings | None,
     ) -> Tensor:
         """Return (n_rows,) exact log-densities per Å^3; arguments as in `divergence`."""
         d, theta, phi = _angles(internal)
-        logits = self._logits(features, species, d, theta, around)
+        logits = self._logits(features, label, d, theta, around)
         bins = self.distances.index(d), self.angles.index(theta), self.torsions.index(phi)
         return self._log_density(logits, bins, d, known).masked_fill(~self.distances.holds(d), -torch.inf)
 
     def draw(
         self,
         features: Tensor,
-        species: Tensor,
+        label: Tensor,
         known: tuple[Tensor, Tensor],
         around: Surroundings | None,
         uniforms: Tensor,
@@ -140,7 +143,7 @@ class InternalHead(nn.Module):
 
         Args:
             features: as in `divergence`.
-            species: as in `divergence`.
+            label: as in `divergence`.
             known: as in `divergence`.
             around: as in `divergence`.
             uniforms: (n_rows, 3) float64.
@@ -150,7 +153,7 @@ class InternalHead(nn.Module):
             Distance, cosine and torsion, (n_rows,) each; and (n_rows,) the log-density per Å^3 at temperature 1.
         """
         has_axis, has_third = known
-        decisions = shared = self._shared(features, species)
+        decisions = shared = self._shared(features, label)
         logits_d = self.distance(shared)
         bin_d, within = self.distances.draw(logits_d / temperature, uniforms[:, 0])
         d = (self.distances.low + (bin_d + within) * self.distances.width).to(features)
@@ -180,14 +183,14 @@ class InternalHead(nn.Module):
         log_theta = torch.where(known[0], log_theta, -math.log(2))
         return log_d + log_theta + torch.where(known[1], log_phi, -math.log(2 * math.pi))
 
-    def _shared(self, features: Tensor, species: Tensor) -> Tensor:
-        with_species = features + self.species(species)
+    def _shared(self, features: Tensor, label: Tensor) -> Tensor:
+        with_species = features + self.label(label)
         return with_species + self.trunk(with_species)
 
     def _logits(
-        self, features: Tensor, species: Tensor, d: Tensor, theta: Tensor, around: Surroundings | None
+        self, features: Tensor, label: Tensor, d: Tensor, theta: Tensor, around: Surroundings | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        shared = self._shared(features, species)
+        shared = self._shared(features, label)
         with_d = torch.cat([shared, self._radial(d).to(shared.dtype)], -1)
         return self.distance(shared), self.angle(with_d), self._torsion_logits(shared, with_d, d, theta, around)
 

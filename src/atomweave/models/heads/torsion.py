@@ -32,20 +32,24 @@ class Surroundings:
     hidden: Tensor  # (n_rows, n_atoms, width), what `TorsionSeries.prepare` made of pair and atom
     local: Tensor  # (n_rows, n_atoms, 3) Å, in the frame of the focus; transverse parts 0 where on the axis
     placed: Tensor  # (n_rows, n_atoms) bool, whether the prefix holds the atom
+    states: Tensor  # (n_rows, n_atoms, n_states), what the atom awaits
 
     @classmethod
-    def of(cls, hidden: Tensor, frames: Frames, at: tuple[Tensor, Tensor], prefix: Tensor) -> Surroundings:
+    def of(
+        cls, hidden: Tensor, states: Tensor, frames: Frames, at: tuple[Tensor, Tensor], prefix: Tensor
+    ) -> Surroundings:
         """Return the surroundings of foci `at` (molecule, frame) in prefixes of these sizes.
 
         Args:
             hidden: (n_molecules, n_frames, n_atoms, width).
+            states: (n_rows, n_atoms, n_states).
             frames: of the molecules.
             at: (n_rows,) each.
             prefix: (n_rows,).
         """
         index = torch.arange(hidden.shape[2], device=hidden.device)
         local = frames.directions[at] * frames.distances[at][..., None]
-        return cls(hidden[at], local, index < prefix[:, None])
+        return cls(hidden[at], local, index < prefix[:, None], states)
 
 
 class TorsionSeries(nn.Module):
@@ -54,15 +58,17 @@ class TorsionSeries(nn.Module):
     Args:
         features: of a decision.
         pair_features: of a pair.
+        n_states: numbers that say in what state an atom is.
         width: hidden width.
         n_harmonics: of each series.
     """
 
-    def __init__(self, features: int, pair_features: int, width: int, n_harmonics: int) -> None:
+    def __init__(self, features: int, pair_features: int, n_states: int, width: int, n_harmonics: int) -> None:
         super().__init__()
         self.n_harmonics = n_harmonics
         self.of_pair = nn.Linear(pair_features, width, bias=False)
         self.of_atom = nn.Linear(features, width, bias=False)
+        self.of_state = nn.Linear(n_states, width, bias=False)
         self.of_decision = nn.Linear(features, width)
         self.of_circle = nn.Linear(2 * N_LOG_GAUSSIANS + len(MARKS) + 2, width, bias=False)
         self.out = nn.Linear(width, 2 * n_harmonics)
@@ -86,7 +92,7 @@ class TorsionSeries(nn.Module):
         with torch.autocast(d.device.type, enabled=False):  # sharp peaks are sums of large terms
             dtype = self.out.weight.dtype
             hidden = self.of_circle(_circle(around.local, d, theta).to(dtype)) + around.hidden.to(dtype)
-            hidden = hidden + self.of_decision(decisions.to(dtype))[:, None]
+            hidden = hidden + self.of_state(around.states.to(dtype)) + self.of_decision(decisions.to(dtype))[:, None]
             even, odd = self.out(functional.silu(hidden)).chunk(2, -1)
             orders = torch.arange(1, self.n_harmonics + 1, dtype=dtype, device=d.device)
             x, y = around.local[..., 0], around.local[..., 1]
