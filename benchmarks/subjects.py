@@ -12,7 +12,7 @@ import torch
 from atomweave.data.store import MoleculeStore
 from atomweave.growth.loader import Batches
 from atomweave.growth.policies import build_policy
-from atomweave.growth.trajectories import Fragments, Trajectories
+from atomweave.growth.trajectories import UNKNOWN, Fragments, Trajectories
 from atomweave.models.base import Model, Temperatures
 from atomweave.models.registry import build_model
 from atomweave.molecule import Molecule
@@ -26,7 +26,7 @@ def learner_of(preset: str) -> Learner:
     """Return a fresh model of a preset, ready for its first step."""
     learner = Learner(load_config(preset), torch.device("cpu"))
     uniform = torch.full((len(learner.model.species),), 1 / len(learner.model.species))
-    learner.begin(uniform, init_from=None)
+    learner.begin(uniform, None, init_from=None)
     return learner
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from atomweave.chemistry.radii import bonded_pairs
 from atomweave.growth.policies import BreadthFirstConfig, Fate, build_policy
-from atomweave.growth.trajectories import Decision, Trajectories
+from atomweave.growth.trajectories import UNKNOWN, Decision, Trajectories
 from atomweave.molecule import Molecule
 from atomweave.species import Species
 from reference.molecules import qm9_molecules
@@ -32,52 +32,57 @@ METHANE = Molecule(["C"] + ["H"] * 4, np.concatenate([np.zeros((1, 3)), 1.09 * T
 
 
 def grow(molecules: list[Molecule], seed: int = 0, **options) -> tuple[Trajectories, np.ndarray]:
-    options = {"any_focus": 0.0} | options
+    options = {"fragment_share": 0.0} | options
     return build_policy(BreadthFirstConfig(**options), SPECIES).grow_molecules(molecules, seed)
 
 
-def story(t: Trajectories, row: int = 0) -> list[tuple[str, int]]:
-    """Return the decisions as (species placed or END, focus)."""
+def story(t: Trajectories, row: int = 0) -> list[tuple[str | int, int]]:
+    """Return the decisions as (species placed with its degree, or count, focus)."""
     told = []
-    for kind, focus, target in zip(t.kind[row].tolist(), t.focus[row].tolist(), t.target[row].tolist(), strict=True):
+    for d in (t.kind[row] != Decision.PADDING).nonzero()[:, 0].tolist():
+        kind, focus, target, count = (int(x[row, d]) for x in (t.kind, t.focus, t.target, t.count))
         if kind == Decision.PLACE:
-            told.append((SPECIES.symbols[t.species[row, target]], focus))
-        elif kind == Decision.END:
-            told.append(("END", focus))
+            assert count == 0
+            told.append((f"{SPECIES.symbols[t.species[row, target]]}{int(t.degree[row, target])}", focus))
+        else:
+            assert (kind == Decision.END) == (count == 0)
+            told.append((count, focus))
     return told
+
+
+def awaits(t: Trajectories, row: int = 0) -> list[list[int]]:
+    """Return what the placed atoms await before every decision."""
+    return [a[:k].tolist() for a, k in zip(t.awaits[row], t.prefix[row].tolist(), strict=True) if k]
 
 
 def test_methane_by_hand():
     t, fate = grow([METHANE])
     assert fate.tolist() == [Fate.KEPT]
-    assert story(t) == [("H", 0)] * 4 + [("END", 0)]
-    assert t.prefix.tolist() == [[1, 2, 3, 4, 5]]
-    assert t.target.tolist() == [[1, 2, 3, 4, -1]]
-    assert not t.ended.any()
+    assert story(t) == [(4, 0)] + [("H1", 0)] * 4
+    assert t.prefix.tolist() == [[1, 1, 2, 3, 4]]
+    assert t.target.tolist() == [[-1, 1, 2, 3, 4]]
+    assert awaits(t) == [[UNKNOWN], [4], [3, 0], [2, 0, 0], [1, 0, 0, 0]]
+    assert t.degree.tolist() == [[0, 1, 1, 1, 1]], "the first atom has nobody to tell its degree"
     assert float(t.log_q) == pytest.approx(-math.log(24))
-
-
-def test_methane_by_hand_where_hydrogens_decide():
-    t, _ = grow([METHANE], hydrogens_end=False)
-    assert story(t) == [("H", 0)] * 4 + [("END", focus) for focus in range(5)]
-    assert t.ended[0, -1].tolist() == [True] * 4 + [False]
     t, _ = grow([METHANE], start="H")
-    assert story(t) == [("C", 0), ("END", 0), *[("H", 1)] * 3, ("END", 1)]
+    assert story(t) == [(1, 0), ("C4", 0), *[("H1", 1)] * 3]
 
 
 def test_ethane_by_hand():
     t, _ = grow([MOLECULES["C2H6"]])
-    assert story(t) == [("C", 0), *[("H", 0)] * 3, ("END", 0), *[("H", 1)] * 3, ("END", 1)]
-    assert t.prefix[0].tolist() == [1, 2, 3, 4, 5, 5, 6, 7, 8]
-    assert t.ended[0].nonzero().tolist() == [[decision, 0] for decision in range(5, 9)]
+    assert story(t) == [(4, 0), ("C4", 0), *[("H1", 0)] * 3, *[("H1", 1)] * 3]
+    assert t.prefix[0].tolist() == [1, 1, 2, 3, 4, 5, 6, 7]
+    assert awaits(t)[2] == [3, 3]
+    assert awaits(t)[-1] == [0, 1, 0, 0, 0, 0, 0]
     assert float(t.log_q) == pytest.approx(-math.log(2 * 6 * 6))
 
 
-def test_cyclopropane_places_its_ring_before_its_hydrogens():
+def test_cyclopropane_awaits_the_closing_of_its_ring():
     t, _ = grow([CYCLOPROPANE])
-    ring = [("C", 0)] * 2 + [("H", 0)] * 2 + [("END", 0)]
-    assert story(t) == ring + [("H", 1)] * 2 + [("END", 1)] + [("H", 2)] * 2 + [("END", 2)]
-    first = (t.alternative_decision == 0).nonzero()[:, 0]
+    assert story(t) == [(4, 0), *[("C4", 0)] * 2, *[("H1", 0)] * 2, *[("H1", 1)] * 2, *[("H1", 2)] * 2]
+    # The second carbon awaits the third, another child of the first; the bond between them is nobody's decision.
+    assert awaits(t)[2:4] == [[3, 3], [2, 2, 2]]
+    first = (t.alternative_decision == 1).nonzero()[:, 0]
     assert t.alternative_target[first].tolist() == [1, 2], "both neighbours could have come first"
 
 
@@ -87,11 +92,23 @@ def test_linear_molecules_by_hand(name):
         t, _ = grow([MOLECULES[name]], seed)
         symbols = [SPECIES.symbols[s] for s in t.species[0, : int(t.n_atoms)].tolist()]
         if name == "acetylene":
-            assert story(t) == [("C", 0), ("H", 0), ("END", 0), ("H", 1), ("END", 1)]
+            assert story(t) == [(2, 0), ("C2", 0), ("H1", 0), ("H1", 1)]
         elif symbols[0] == "N":
-            assert story(t) == [("C", 0), ("END", 0), ("H", 1), ("END", 1)]
+            assert story(t) == [(1, 0), ("C2", 0), ("H1", 1)]
         else:
-            assert story(t) == [("N", 0), ("H", 0), ("END", 0), ("END", 1)]
+            assert story(t) == [(2, 0), ("N1", 0), ("H1", 0)]
+
+
+def test_a_given_fragment_by_hand():
+    t, _ = grow([METHANE] * 60, fragment_share=1.0)
+    told = {tuple(story(t, row)) for row in range(60)}
+    # Carbon alone; with one to three hydrogens; whole. Hydrogens that have their neighbour are not asked.
+    assert told == {((4 - n, 0), *[("H1", 0)] * (4 - n)) for n in range(5)}
+    for row in range(60):
+        n_given = 5 - (len(story(t, row)) - 1)
+        assert awaits(t, row)[0] == [UNKNOWN] + [0] * (n_given - 1)
+        assert t.degree[row].tolist() == [0] * n_given + [1] * (5 - n_given)
+        assert math.isnan(t.log_q[row])
 
 
 def test_first_atom_is_any_heavy_one_and_hydrogen_only_alone():
@@ -105,51 +122,56 @@ def test_first_atom_is_any_heavy_one_and_hydrogen_only_alone():
     assert fate.tolist() == [Fate.NO_START]
 
 
-def test_molecules_in_several_parts_or_joined_by_hydrogen_are_left_out():
+def test_molecules_in_several_parts_or_too_crowded_are_left_out():
     apart = Molecule(["C", "C"], np.array([[0, 0, 0], [0, 0, 3.0]]))
     bridged = Molecule(["O", "H", "O"], np.array([[0, 0, 0], [0, 0, 1.15], [0, 0, 2.3]]))
-    t, fate = grow([apart, bridged, METHANE])
-    assert fate.tolist() == [Fate.APART, Fate.APART, Fate.KEPT]
-    assert t.n_atoms.tolist() == [5]
-    t, fate = grow([bridged], hydrogens_end=False)
-    assert fate.tolist() == [Fate.KEPT]
-    assert story(t) == [("H", 0), ("END", 0), ("O", 1), ("END", 1), ("END", 2)]
+    t, fate = grow([apart, bridged, METHANE], max_degree=3)
+    assert fate.tolist() == [Fate.APART, Fate.KEPT, Fate.CROWDED]
+    assert story(t) == [(1, 0), ("H2", 0), ("O1", 1)], "a hydrogen may join two atoms"
 
 
 @settings(deadline=None, max_examples=25)
-@given(seed=st.integers(0, 10**6), any_focus=st.sampled_from([0.0, 1.0]), hydrogens_end=st.booleans())
-def test_every_decision_follows_the_rule(seed, any_focus, hydrogens_end):
+@given(seed=st.integers(0, 10**6), fragment_share=st.sampled_from([0.0, 1.0]))
+def test_every_decision_follows_the_rule(seed, fragment_share):
     molecules = [m for m in MOLECULES.values() if len(m) < 20]
-    t, fate = grow(molecules, seed, any_focus=any_focus, hydrogens_end=hydrogens_end)
+    t, fate = grow(molecules, seed, fragment_share=fragment_share)
     assert (fate == Fate.KEPT).all()
     for row in range(len(molecules)):
         n = int(t.n_atoms[row])
         numbers = SPECIES.atomic_numbers(t.species[row, :n].numpy())
         bonds = bonded_pairs(numbers, t.positions[row, :n].double().numpy()).tolist()
         neighbours = [{b for a, b in bonds if a == i} | {a for a, b in bonds if b == i} for i in range(n)]
-        decides = [i == 0 or not hydrogens_end or numbers[i] != 1 for i in range(n)]
-        placed_targets = []
+        n_given = int(t.prefix[row, 0])
+        assert fragment_share or n_given == 1
+        assert t.degree[row, :n].tolist() == [0] * n_given + [len(x) for x in neighbours[n_given:]]
+        inside = [neighbours[i] & set(range(n_given)) for i in range(n_given)]
+        assert n_given == 1 or all(inside), "a fragment hangs together"
+        known = {i: 0 for i in range(n_given) if numbers[i] == 1 and inside[i]}  # what each atom awaits
+        placed = n_given
         for d in (t.kind[row] != Decision.PADDING).nonzero()[:, 0].tolist():
             k, focus, target = (int(x[row, d]) for x in (t.prefix, t.focus, t.target))
-            assert focus < k
-            assert decides[focus]
             left = {a for a in neighbours[focus] if a >= k}
-            left = {a for a in left if numbers[a] != 1} or left
+            assert k == placed
+            assert t.awaits[row, d, :k].tolist() == [known.get(i, UNKNOWN) for i in range(k)]
+            assert not t.awaits[row, d, k:].any()
+            assert focus == min(i for i in range(k) if known.get(i, UNKNOWN) != 0), "the oldest that awaits neighbours"
             here = (t.alternative_molecule == row) & (t.alternative_decision == d)
-            assert set(t.alternative_target[here].tolist()) == left
-            assert (t.kind[row, d] == Decision.PLACE) == bool(left)
-            assert target in left or (target == -1 and not left)
-            ended = t.ended[row, d].nonzero()[:, 0].tolist()
-            if any_focus:
-                assert all(a < k and a != focus and decides[a] and max(neighbours[a]) < k for a in ended)
-            else:
-                assert ended == [a for a in range(focus) if decides[a]]
-                assert target in {k, -1}
-            placed_targets.append(target)
-        if not any_focus:
-            assert [x for x in placed_targets if x >= 0] == list(range(1, n))
-            assert math.isfinite(t.log_q[row])
-        assert len(placed_targets) == n - 1 + sum(decides)
+            if focus not in known:
+                assert t.kind[row, d] == (Decision.COUNT if left else Decision.END)
+                assert int(t.count[row, d]) == len(left)
+                assert not here.any()
+                known[focus] = len(left)
+                continue
+            assert t.kind[row, d] == Decision.PLACE
+            assert set(t.alternative_target[here].tolist()) == ({a for a in left if numbers[a] != 1} or left)
+            assert target == k
+            assert target in t.alternative_target[here].tolist()
+            for i in neighbours[k] & set(known):
+                known[i] -= 1
+            known[k] = len({a for a in neighbours[k] if a > k})
+            placed += 1
+        assert placed == n
+        assert math.isfinite(t.log_q[row]) == (not fragment_share)
 
 
 def test_log_q_is_the_share_of_draws():
@@ -163,11 +185,11 @@ def test_log_q_is_the_share_of_draws():
 
 
 def test_draws_depend_on_neither_neighbours_nor_padding():
-    policy = build_policy(BreadthFirstConfig(any_focus=0.5), SPECIES)
+    policy = build_policy(BreadthFirstConfig(fragment_share=0.5), SPECIES)
     names = ["CH4O", "H2O", "C2H6", "acetylene"]
     together, _ = policy.grow_molecules([MOLECULES[name] for name in [*names, "C9H20"] if name in MOLECULES], 3)
     apart, _ = policy.grow_molecules([MOLECULES[name] for name in names], 3)
     n, d = apart.species.shape[1], apart.kind.shape[1]
-    for name in ("kind", "prefix", "focus", "target"):
+    for name in ("kind", "prefix", "focus", "target", "count"):
         assert torch.equal(getattr(together, name)[: len(names), :d], getattr(apart, name))
     assert torch.equal(together.species[: len(names), :n], apart.species)

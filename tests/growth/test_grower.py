@@ -7,7 +7,7 @@ from toy_model import DyingModel, ToyModel
 
 from atomweave.errors import AtomweaveError, InputError, UsageError
 from atomweave.growth.grower import Grown, grow
-from atomweave.growth.trajectories import Decision, Proposals
+from atomweave.growth.trajectories import UNKNOWN, Decision, Proposals
 from atomweave.models.base import Temperatures
 from atomweave.molecule import Molecule
 from atomweave.randomness import fold_in, uniforms
@@ -100,14 +100,15 @@ def test_batches_stay_full_until_the_block_runs_out_and_hold_fragments_of_like_s
     assert all(batch.species.shape[1] == int(batch.n_atoms.max()) for batch in model.batches)
 
 
-def test_what_stands_beyond_a_fragment_is_zero():
+def test_nothing_is_known_of_what_stands_beyond_a_fragment():
     model = ToyModel(end=0.2)
     grow(model, 60, seed=0, slots=16)
     for batch in model.batches:
         padding = torch.arange(batch.species.shape[1]) >= batch.n_atoms[:, None]
         assert not batch.species[padding].any()
         assert not batch.positions[padding].any()
-        assert not batch.ended[padding].any()
+        assert (batch.awaits[padding] == UNKNOWN).all()
+        assert not batch.degree[padding].any()
 
 
 def test_unfinished_molecules_are_counted_and_kept_with_their_reason():
@@ -151,8 +152,8 @@ def test_ended_atoms_are_told_to_the_model():
 
     model = Scripted(decide)
     grown = grow(model, 1)
-    assert [batch.ended.sum().item() for batch in model.batches] == [0, 0, 0, 1, 1, 1]
-    assert model.batches[-1].ended[0].tolist() == [False, True, False, False, False]
+    assert [(batch.awaits == 0).sum().item() for batch in model.batches] == [0, 0, 0, 1, 1, 1]
+    assert model.batches[-1].awaits[0].tolist() == [UNKNOWN, 0, UNKNOWN, UNKNOWN, UNKNOWN]
     assert grown.attempts[0].finished
 
 

@@ -178,7 +178,7 @@ def test_molecules_without_a_start_are_counted_and_never_visited():
     assert loader.n_without_start == 50  # CF4 and N4O, 25 times each
     visited = np.concatenate([loader.molecules(i) for i in range(loader.batches_per_epoch)])
     assert len(visited) == len(STORE) - 50
-    assert loader.fates() == {"kept": 275, "no_start": 50, "too_far": 0, "apart": 0}
+    assert loader.fates() == {"kept": 275, "no_start": 50, "too_far": 0, "apart": 0, "crowded": 0}
 
 
 def test_a_batch_of_which_nothing_is_kept_is_replaced_by_the_next():
@@ -186,7 +186,7 @@ def test_a_batch_of_which_nothing_is_kept_is_replaced_by_the_next():
     store = MoleculeStore.from_molecules([stretched, MOLECULES["CH4"], stretched])
     loader = batches(store, per_batch=1)
     assert [loader.batch(step).n_atoms.tolist() for step in range(6)] == [[5]] * 6
-    assert loader.fates() == {"kept": 1, "no_start": 0, "too_far": 2, "apart": 0}
+    assert loader.fates() == {"kept": 1, "no_start": 0, "too_far": 2, "apart": 0, "crowded": 0}
 
 
 def test_refusals_come_before_training():

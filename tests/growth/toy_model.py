@@ -44,7 +44,7 @@ class ToyModel(Model):
         kind[uniforms[:, 0] < self.stop] = int(Decision.STOP)
         focus = (uniforms[:, 1] * fragments.n_atoms).long()
         # An atom that has ended already is not ended again: the next one that has not is, and STOP where none is left.
-        open_atoms = ~fragments.ended & (torch.arange(fragments.ended.shape[1]) < fragments.n_atoms[:, None])
+        open_atoms = (fragments.awaits != 0) & (torch.arange(fragments.awaits.shape[1]) < fragments.n_atoms[:, None])
         ending = kind == Decision.END
         focus[ending] = open_atoms[ending].float().argmax(1)
         kind[ending & ~open_atoms.any(1)] = int(Decision.STOP)

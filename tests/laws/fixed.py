@@ -63,10 +63,12 @@ def padded(t: Trajectories, n_extra: int) -> Trajectories:
     def pad(x: Tensor, value: int) -> Tensor:
         return torch.cat([x, x.new_full((len(x), n_extra, *x.shape[2:]), value)], dim=1)
 
-    ended = None if t.ended is None else torch.nn.functional.pad(t.ended, (0, n_extra, 0, n_extra))
+    awaits = None if t.awaits is None else torch.nn.functional.pad(t.awaits, (0, n_extra, 0, n_extra))
     return replace(
         t,
-        ended=ended,
+        awaits=awaits,
+        degree=None if t.degree is None else pad(t.degree, 0),
+        count=None if t.count is None else pad(t.count, 0),
         species=pad(t.species, 0),
         positions=pad(t.positions, 0),
         kind=pad(t.kind, -1),
@@ -97,7 +99,9 @@ def only(t: Trajectories, molecule: int, decisions: list[int] | None = None) -> 
         prefix=t.prefix[row, kept],
         focus=t.focus[row, kept],
         target=t.target[row, kept],
-        ended=None if t.ended is None else t.ended[row, kept, :n],
+        degree=None if t.degree is None else t.degree[row, :n],
+        awaits=None if t.awaits is None else t.awaits[row, kept, :n],
+        count=None if t.count is None else t.count[row, kept],
         log_q=None if t.log_q is None else t.log_q[row],
         alternative_molecule=torch.zeros(len(alternatives), dtype=torch.int64),
         alternative_decision=torch.tensor(columns, dtype=torch.int64),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from atomweave.growth.trajectories import Decision, Fragments, Proposals, Trajectories
+from atomweave.growth.trajectories import UNKNOWN, Decision, Fragments, Proposals, Trajectories
 from atomweave.models.base import Model, Temperatures
 
 from .fixed import DTYPES, SHIFT, assert_close, moves, only, padded, trajectories
@@ -135,7 +135,7 @@ def propose(model: Model, fragments: Fragments, uniforms: Tensor) -> Proposals:
 
 
 def _fragments(species: Tensor, positions: Tensor, n_atoms: Tensor) -> Fragments:
-    return Fragments(species, positions, n_atoms, torch.zeros_like(species, dtype=torch.bool), "nearest")
+    return Fragments(species, positions, n_atoms, torch.full_like(species, UNKNOWN, dtype=torch.int8), "nearest")
 
 
 def _grown(species: Tensor, positions: Tensor, placed: list[Proposals]) -> Trajectories:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atomweave.growth.trajectories import Decision, Fragments, Trajectories
+from atomweave.growth.trajectories import UNKNOWN, Decision, Fragments, Trajectories
 from atomweave.models.base import Model, Temperatures
 from atomweave.models.heads.internal import InternalHead, InternalHeadConfig
 from atomweave.models.weaver import Weaver, WeaverConfig
@@ -68,7 +68,7 @@ class TestInternalHead(PositionHeadLaws):
     def build(self) -> nn.Module:
         # Bins that end where the suite's cells end.
         config = InternalHeadConfig(n_distances=4, n_angles=4, n_torsions=6, width=16, n_harmonics=0)
-        return self.wrapper(awake(InternalHead(config, self.channels, 1, self.n_species)))
+        return self.wrapper(awake(InternalHead(config, self.channels, 1, self.n_species, 1)))
 
     def radial_edges(self, head: nn.Module) -> Tensor:
         return torch.linspace(head.head.config.minimum, head.head.config.maximum, 5, dtype=torch.float64)
@@ -102,28 +102,33 @@ def grow_one(model: Model, first: Tensor, dtype: torch.dtype, seed: int) -> tupl
     """Grow at most 12 decisions from one atom; return them as a trajectory, and the sum of what the draws said."""
     rng = torch.Generator().manual_seed(seed)
     species, positions = first.view(1, 1), torch.zeros(1, 1, 3, dtype=dtype)
-    ended = torch.zeros(1, 1, dtype=torch.bool)
+    degree, awaits = torch.zeros(1, 1, dtype=torch.int64), torch.full((1, 1), UNKNOWN, dtype=torch.int8)
     total = model.start_log_probs[species[:, 0]].clone()
-    told: list[tuple[int, int, int, int, Tensor]] = []
+    told: list[tuple[int, int, int, int, int, Tensor]] = []
     for _ in range(12):
         n = species.shape[1]
         uniforms = torch.rand(1, model.n_draws, generator=rng, dtype=torch.float64)
-        p = propose(model, Fragments(species, positions, torch.tensor([n]), ended, "breadth_first"), uniforms)
+        fragment = Fragments(species, positions, torch.tensor([n]), awaits, "breadth_first", degree)
+        p = propose(model, fragment, uniforms)
         kind, focus = int(p.kind), int(p.focus)
         if kind == Decision.STOP:
             break
         total += p.log_prob
-        told.append((kind, n, focus, n if kind == Decision.PLACE else -1, ended[0]))
-        if kind == Decision.END:
-            ended = ended.clone()
-            ended[0, focus] = True
-        else:
+        told.append((kind, n, focus, n if kind == Decision.PLACE else -1, int(p.count), awaits[0]))
+        awaits = awaits.clone()
+        if kind == Decision.PLACE:
+            # What a placement does to the others is the grower's to say; the density must hold whatever it is.
+            awaits[0, focus] -= int(awaits[0, focus] > 0)
+            awaits = torch.cat([awaits, (p.degree[:, None] - 1).to(torch.int8)], 1)
             species = torch.cat([species, p.species[:, None]], 1)
+            degree = torch.cat([degree, p.degree[:, None]], 1)
             positions = torch.cat([positions, p.positions[:, None]], 1)
-            ended = nn.functional.pad(ended, (0, 1))
+        else:
+            assert (kind == Decision.END) == (int(p.count) == 0)
+            awaits[0, focus] = int(p.count)
     n = species.shape[1]
-    columns = zip(*(x[:4] for x in told), strict=True)
-    kinds, prefixes, foci, targets = (torch.tensor([list(column)]) for column in columns)
+    columns = zip(*(x[:5] for x in told), strict=True)
+    kinds, prefixes, foci, targets, counts = (torch.tensor([list(column)]) for column in columns)
     none = torch.zeros(0, dtype=torch.int64)
     return Trajectories(
         species=species,
@@ -133,7 +138,9 @@ def grow_one(model: Model, first: Tensor, dtype: torch.dtype, seed: int) -> tupl
         prefix=prefixes,
         focus=foci,
         target=targets,
-        ended=torch.stack([nn.functional.pad(x[4], (0, n - len(x[4]))) for x in told])[None],
+        degree=degree,
+        awaits=torch.stack([nn.functional.pad(x[5], (0, n - len(x[5]))) for x in told])[None],
+        count=counts,
         alternative_molecule=none,
         alternative_decision=none,
         alternative_focus=none,
@@ -144,7 +151,7 @@ def grow_one(model: Model, first: Tensor, dtype: torch.dtype, seed: int) -> tupl
 
 def test_a_fragment_without_axis_is_placed_around_evenly() -> None:
     config = InternalHeadConfig(n_angles=4, n_torsions=6, width=16, n_harmonics=0)
-    head = AroundOneFocus(awake(InternalHead(config, 6, 1, 3)))
+    head = AroundOneFocus(awake(InternalHead(config, 6, 1, 3, 1)))
     features = torch.zeros(2, 6)
     internal = torch.tensor([1.1, 1.1]), torch.tensor([0.9, -0.3]), torch.tensor([1.0, -2.0])
     no = torch.zeros(2, dtype=torch.bool)

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import nn
 
 from atomweave.data.store import MoleculeStore
 from atomweave.errors import InputError
 from atomweave.growth.loader import Batches
-from atomweave.growth.trajectories import UNKNOWN, Fragments
+from atomweave.growth.trajectories import Fragments
 from atomweave.models.base import Temperatures
 from atomweave.models.embedders.conditions import ConditionEmbedding, ConditionsConfig
 from atomweave.models.weaver import Weaver, WeaverConfig
@@ -157,19 +156,16 @@ def test_growing_and_teaching_hear_the_same():
     rows = torch.arange(len(t.n_atoms)).flip(0)
     with torch.no_grad():
         for k in (1, 2, 3):
-            awaits = torch.full((len(rows), 1, k), UNKNOWN, dtype=torch.int8)
-            awaits[:, 0, 0] = 3
-            fragments = Fragments(
-                t.species[rows, :k], t.positions[rows, :k], torch.full((len(rows),), k), awaits[:, 0], t.policy,
-                t.degree[rows, :k], memory.of(rows), t.conditions[rows],
-            )  # fmt: skip
+            awaits = torch.full((len(rows), k), 2, dtype=torch.int8)
+            of = (t.species[rows, :k], t.positions[rows, :k], torch.full((len(rows),), k), awaits, t.policy)
+            fragments = Fragments(*of, t.degree[rows, :k], memory.of(rows), t.conditions[rows])
             recalled = model._recall(fragments, torch.zeros_like(rows)).decisions[:, 0]
             read = model._read(
                 replace(
                     t, kind=torch.ones_like(rows)[:, None], focus=torch.zeros_like(rows)[:, None],
                     prefix=torch.full_like(rows, k)[:, None],
                 ),
-                t.positions, t.degree, nn.functional.pad(awaits, (0, t.species.shape[1] - k)),
+                t.positions, t.degree, torch.full((len(rows), 1, t.species.shape[1]), 2, dtype=torch.int8),
             ).decisions[rows, 0]  # fmt: skip
             torch.testing.assert_close(recalled, read, atol=1e-9, rtol=1e-9)
             unasked = model.propose(replace(fragments, conditions=None, memory=None), uniforms, Temperatures())

@@ -15,7 +15,7 @@ from atomweave.geometry.frames import local_frames, to_internal
 from atomweave.growth.grower import grow
 from atomweave.growth.loader import Batches
 from atomweave.growth.policies import build_policy
-from atomweave.growth.trajectories import Decision, Fragments, Trajectories
+from atomweave.growth.trajectories import UNKNOWN, Decision, Fragments, Trajectories
 from atomweave.models.base import Temperatures
 from atomweave.models.registry import build_model
 from atomweave.models.weaver import Weaver, WeaverConfig
@@ -44,25 +44,28 @@ def alone(model: Weaver, t: Trajectories, decision: int) -> float:
     """Return the log-density of one decision, from a fragment that holds its prefix and nothing else."""
     k, focus = int(t.prefix[0, decision]), int(t.focus[0, decision])
     fragment = Fragments(
-        t.species[:, :k], t.positions[:, :k], torch.tensor([k]), t.ended[:, decision, :k], "breadth_first"
-    )
+        t.species[:, :k], t.positions[:, :k], torch.tensor([k]), t.awaits[:, decision, :k], "breadth_first",
+        t.degree[:, :k],
+    )  # fmt: skip
     read = model._recall(fragment, torch.tensor([focus]))
-    log_p = model.choice(read.decisions[0, 0]).log_softmax(-1)
-    if t.kind[0, decision] == Decision.END:
-        return float(log_p[-1])
+    placed, counted = model._choice_log_probs(read.decisions[0, 0])
+    if int(t.kind[0, decision]) in {Decision.END, Decision.COUNT}:
+        return float(counted[t.count[0, decision]])
     target = int(t.target[0, decision])
     at = torch.tensor([0]), torch.tensor([0])
     axes, known = model._frame_of_focus(read.frames, fragment.positions, at, torch.tensor([k]))
     internal = to_internal((t.positions[0, target] - t.positions[0, focus])[None], axes)
-    species = t.species[0, target][None]
-    around = model._surroundings(read, at, torch.tensor([k]))
-    return float(log_p[species] + model.position_head.log_prob(read.decisions[0], species, internal, known, around))
+    species, degree = t.species[0, target][None], t.degree[0, target][None]
+    around = model._surroundings(read, at, at[1], torch.tensor([k]))
+    label = model._labels(species, degree)
+    position = model.position_head.log_prob(read.decisions[0], label, internal, known, around)
+    return float(placed[model._choice(species, degree)] + position)
 
 
-@pytest.mark.parametrize("any_focus", [0.0, 1.0])
+@pytest.mark.parametrize("fragment_share", [0.0, 1.0])
 @pytest.mark.parametrize("name", MOLECULES)
-def test_log_prob_is_that_of_its_fragments_alone(name, any_focus):
-    model = small(policy={"kind": "breadth_first", "any_focus": any_focus, "hydrogens_end": name != "water"}).double()
+def test_log_prob_is_that_of_its_fragments_alone(name, fragment_share):
+    model = small(policy={"kind": "breadth_first", "fragment_share": fragment_share}).double()
     with torch.no_grad():
         for seed in range(4):
             t = grown(model, MOLECULES[name], seed)
@@ -80,7 +83,7 @@ def test_loss_reads_only_the_prefix(name):
         here = t.prefix[0] == k
         whole = replace(
             t,
-            **{name: getattr(t, name)[:, here] for name in ("kind", "prefix", "focus", "target", "ended")},
+            **{name: getattr(t, name)[:, here] for name in ("kind", "prefix", "focus", "target", "awaits", "count")},
             **_alternatives(t, here),
         )
         cut = replace(
@@ -88,7 +91,8 @@ def test_loss_reads_only_the_prefix(name):
             species=t.species[:, : k + 1],
             positions=t.positions[:, : k + 1],
             n_atoms=torch.tensor([k + 1]),
-            ended=whole.ended[:, :, : k + 1],
+            degree=t.degree[:, : k + 1],
+            awaits=whole.awaits[:, :, : k + 1],
             # Which of several equal atoms could have come next is the policy's to say, not the fragment's.
             alternative_target=whole.alternative_target.clamp(max=k),
         )
@@ -134,10 +138,10 @@ def test_what_is_remembered_changes_no_decision(dtype):
         # Sizes jump, one fragment stands still, and a row that is not asked about keeps what it has.
         for sizes, rows in (((1, 3, 2), (0, 1, 2)), ((2, 3), (0, 1)), ((5, 4), (1, 2)), ((9, 8, 7), (0, 1, 2))):
             n = max(sizes)
-            ended = torch.zeros(len(rows), n, dtype=torch.bool)
-            ended[-1, 0] = n > 4
-            same = [x[:, :n].expand(len(rows), *x[:, :n].shape[1:]) for x in (t.species, t.positions)]
-            fragments = Fragments(*same, torch.tensor(sizes), ended, "breadth_first")
+            awaits = torch.full((len(rows), n), UNKNOWN, dtype=torch.int8)
+            awaits[-1, 0] = 0 if n > 4 else 2
+            same = [x[:, :n].expand(len(rows), *x[:, :n].shape[1:]) for x in (t.species, t.positions, t.degree)]
+            fragments = Fragments(same[0], same[1], torch.tensor(sizes), awaits, "breadth_first", same[2])
             uniforms = torch.rand(len(rows), model.n_draws, generator=rng, dtype=torch.float64)
             fresh = model.propose(fragments, uniforms, Temperatures())
             known = replace(fragments, memory=memory.of(torch.tensor(rows)))
@@ -149,18 +153,19 @@ def test_what_is_remembered_changes_no_decision(dtype):
             assert (recalled.log_prob - fresh.log_prob).abs().max() < tolerance * 10
 
 
-def test_a_grown_molecule_ends_when_all_its_atoms_have():
+def test_a_grown_molecule_ends_when_no_atom_awaits_another():
     model = small()
     with torch.no_grad():
-        model.choice[2].bias[-1] += 20.0  # END is all but certain
-    attempts = grow(model, 20, seed=0).attempts
-    assert all(attempt.finished and len(attempt.molecule) == 1 for attempt in attempts)
+        model.choice[2].bias[model.n_choices + 2] += 50.0  # the first atom has two neighbours
+        model.choice[2].bias[model._choice(torch.tensor(0), torch.tensor(1))] += 50.0  # hydrogens, which have one
+    attempts = grow(model, 20, seed=0, start="O").attempts
+    assert all(attempt.finished and attempt.molecule.numbers.tolist() == [8, 1, 1] for attempt in attempts)
 
 
 def test_cold_growth_repeats_itself():
     model = small()
     with torch.no_grad():
-        model.choice[2].bias[-1] -= 50.0  # END is all but impossible
+        model.choice[2].bias[model.n_choices] -= 50.0  # no neighbour at all is all but impossible
     cold = Temperatures(focus=1e-3, position=1e-3)
     first, second = (grow(model, 1, seed, temperatures=cold, start="C", max_atoms=6).molecules[0] for seed in (1, 2))
     assert np.array_equal(first.numbers, second.numbers)

@@ -19,7 +19,7 @@ SMALL = {
     "expansion": 2,
     "pair_features": 6,
     "pair_width": 12,
-    "policy": {"kind": "breadth_first", "any_focus": 0.0},
+    "policy": {"kind": "breadth_first", "fragment_share": 0.0},
     "position_head": {
         "n_distances": 25,
         "n_angles": 12,
