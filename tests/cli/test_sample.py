@@ -19,8 +19,10 @@ import atomweave
 from atomweave.cli.main import run
 from atomweave.io import read, write
 from atomweave.models.symphony import Symphony, SymphonyConfig
+from atomweave.models.weaver import Weaver, WeaverConfig
 from atomweave.models.weights import Card, save_weights
 from atomweave.molecule import Molecule
+from reference.weaver import SMALL
 
 COMMAND = Path(sys.executable).with_name("atomweave")
 GRID = {"n_polar_drawing": 20, "n_azimuth_drawing": 20}
@@ -40,6 +42,20 @@ def weights(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "hf.safetensors"
     save_weights(path, Symphony(CONFIG), CONFIG, Card(name="hf"))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory):
+    """Weights that were told gaps of 2 to 10 eV, sizes of 3 to 9 atoms and compositions."""
+    torch.manual_seed(0)
+    names = ["gap", "n_atoms", "composition", "dipole"]
+    config = WeaverConfig.model_validate(SMALL | {"conditions": {"names": names}})
+    model = Weaver(config)
+    least, most = [2.0, 3, 0, 0, 0, 0, 0, 0.0], [10.0, 9, 6, 3, 2, 2, 1, 5.0]
+    model.condition_embedding.learn_range(torch.tensor([least, most]))
+    path = tmp_path_factory.mktemp("weights") / "asking.safetensors"
+    save_weights(path, model, config, Card(name="asking"))
     return str(path)
 
 
@@ -170,6 +186,45 @@ def test_temperatures_change_what_is_grown(weights):
     assert len({as_it_is, *others, coefficients}) == 4
 
 
+def test_what_is_asked_reaches_the_model_the_file_and_the_json(asking, capsys):
+    options = ("--gap", "4.0", "--formula", "H2CO", "--n-atoms", "4", "--condition", "dipole=2.5")
+    assert sample(asking, *options, "--json", "figures.json", out="out.xyz", number=5) == 0
+    assert "warning" not in capsys.readouterr().err
+    asked = {"gap": 4.0, "composition": "H2CO", "n_atoms": 4, "dipole": 2.5}
+    made = json.loads(Path("figures.json").read_text())["made"]
+    assert {name: made[f"asked_{name}"] for name in asked} == asked
+    grown = atomweave.grow(asking, 5, max_atoms=6, conditions=asked)
+    for molecule, attempt in zip(read("out.xyz", "extxyz"), grown.attempts, strict=True):
+        assert {name: molecule.properties[f"asked_{name}"] for name in asked} == asked
+        assert molecule.properties["log_prob"] == pytest.approx(attempt.log_prob)
+
+
+def test_a_request_out_of_range_is_one_line_on_stderr(asking, capsys):
+    assert sample(asking, "--gap", "14", number=2) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert lines == ["warning: condition 'gap': 14 lies outside of what the model learnt from, 2 to 10."]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--polarizability", "75"], "'polarizability': this model was not taught it"),
+        (["--formula", "C7H10X"], "composition"),
+        (["--n-atoms", "7"], "max_atoms is 6"),
+        (["--condition", "dipole"], "wanted NAME=VALUE"),
+        (["--condition", "dipol=2"], "did you mean 'dipole'"),
+        (["--gap", "4", "--condition", "gap=5"], "gap is asked twice"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_sentence(asking, options, sentence, capsys):
+    assert sample(asking, *options) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert visible(".") == []
+
+
 def test_a_file_that_exists_is_replaced_only_by_force(weights, capsys):
     Path("out.sdf").write_text("mine")
     assert sample(weights) == 2
@@ -199,6 +254,7 @@ def test_a_file_that_exists_is_replaced_only_by_force(weights, capsys):
         (["{weights}", "-o", "folder.sdf"], 3, "is a folder"),
         (["{weights}", "-o", "two.xyz/out.sdf"], 3, "two.xyz is not a folder"),
         (["symphony-qm10", "-o", "out.sdf"], 2, "there are no weights 'symphony-qm10'"),
+        (["{weights}", "-o", "out.sdf", "--gap", "4.0"], 2, "'gap': this model was taught none"),
         (["absent.safetensors", "-o", "out.sdf"], 2, "there is no such file"),
         (["broken.safetensors", "-o", "out.sdf"], 4, "broken.safetensors"),
     ],

@@ -27,6 +27,13 @@ def sample(
     start: Annotated[
         str, typer.Option(help="First atom: data (as where the model learnt), an element; or the file of a fragment.")
     ] = "data",
+    gap: Annotated[float | None, typer.Option(help="Ask for a HOMO-LUMO gap, eV, of a model that knows it.")] = None,
+    polarizability: Annotated[float | None, typer.Option(help="Ask for a polarizability, Bohr^3.")] = None,
+    n_atoms: Annotated[int | None, typer.Option("--n-atoms", help="Ask for so many atoms.")] = None,
+    formula: Annotated[str | None, typer.Option(help="Ask for a composition, e.g. C7H10O2.")] = None,
+    condition: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Ask for any other property that the model knows.")
+    ] = None,
     focus_temperature: Annotated[float, typer.Option(help="Of focus, element and STOP; 1 is the model's own.")] = 1.0,
     position_temperature: Annotated[float, typer.Option(help="Of the position; 1 is the model's own.")] = 1.0,
     tempering: Annotated[
@@ -50,6 +57,7 @@ def sample(
     Every attempt is counted, and kept in the file with what became of it. The table at the end says how many finished,
     are valid and are distinct.
     """
+    from .asked import range_warnings_as_lines, read_conditions
     from .targets import check_targets
     from .verdicts import assess_attempts, check_needs, flagged, headline_of, write_molecules
 
@@ -59,6 +67,9 @@ def sample(
     temperatures = _temperatures(focus_temperature, position_temperature, tempering)
     fragment = read_start(start)
     check_device(device)
+    asked = read_conditions(
+        {"gap": gap, "polarizability": polarizability, "n_atoms": n_atoms, "composition": formula}, condition or ()
+    )
 
     from ..growth.grower import BLOCK, grow
     from ..isolation import available_cpus
@@ -68,14 +79,15 @@ def sample(
     keep_freed_memory()
     n_processes = min(workers or (available_cpus() if device == "cpu" else 1), -(-number // BLOCK))
     began = time.perf_counter()
-    with progress("growing", "molecules") as show:
+    with range_warnings_as_lines(), progress("growing", "molecules") as show:
         grown = grow(
-            model, number, seed, temperatures=temperatures, start=fragment, max_atoms=max_atoms, slots=batch,
-            device=device, workers=n_processes, threads=threads, progress=show,
+            model, number, seed, temperatures=temperatures, start=fragment, conditions=asked,
+            max_atoms=max_atoms, slots=batch, device=device, workers=n_processes, threads=threads, progress=show,
         )  # fmt: skip
     seconds = time.perf_counter() - began
     made = {
-        "weights": model, "seed": seed, "start": start, **temperatures.model_dump(), "max_atoms": max_atoms,
+        "weights": model, "seed": seed, "start": start, **{f"asked_{name}": value for name, value in asked.items()},
+        **temperatures.model_dump(), "max_atoms": max_atoms,
         "seconds": round(seconds, 2), "molecules_per_second": round(number / seconds, 2), "device": device,
         "processes": n_processes, "threads": threads,
     }  # fmt: skip

@@ -18,6 +18,7 @@ from ..chemistry.radii import reach
 from ..molecule import COINCIDENT_DISTANCE, Molecule
 from ..randomness import fold_in, uniforms
 from ..species import NUMBERS
+from .conditions import Request
 from .trajectories import UNKNOWN, Decision, Fragments
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class GrowthPlan:
     start: str | Molecule | None  # element symbol, fragment, or None: drawn from the model's own start distribution
     max_atoms: int  # a molecule that has this many atoms and does not stop is unfinished
     slots: int  # how many fragments the model sees at a time
+    asked: tuple[Request, ...] = ()  # of every molecule, or of each by index; nothing where empty
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,9 @@ class _Block:
         self.log_prob = np.zeros(n_molecules)
         self.active = np.ones(n_molecules, bool)
         self.reasons: list[str | None] = [None] * n_molecules
+        self.asked = [plan.asked[i % len(plan.asked)] for i in self.index] if plan.asked else []
+        rows = [model.conditions.row(request).tolist() for request in self.asked]
+        self.conditions = torch.tensor(rows, device=model.device) if self.asked else None
         if isinstance(plan.start, Molecule):
             # float32 holds coordinates well only near the origin: the model sees the fragment from its centre.
             self.origin = plan.start.positions.mean(0)
@@ -100,11 +105,11 @@ class _Block:
         """Return (n_molecules,) species indices of the first atoms; a drawn one adds to the log-density."""
         if isinstance(self.plan.start, str):
             return np.full(len(self.index), self.vocabulary.indices(np.array([NUMBERS[self.plan.start]]))[0])
-        log_probs = model.start_log_probs.double().cpu().numpy()
-        cumulative = np.cumsum(np.exp(log_probs))
-        draw = uniforms(self.key, self.index, np.zeros(len(self.index)), 1)[:, 0]
-        species = np.searchsorted(cumulative, draw * cumulative[-1], side="right")
-        self.log_prob += log_probs[species]
+        log_probs = model.start_given(self.conditions).double().cpu().numpy()
+        cumulative = np.cumsum(np.exp(log_probs), axis=1)
+        draw = uniforms(self.key, self.index, np.zeros(len(self.index)), 1)
+        species = (cumulative <= draw * cumulative[:, -1:]).sum(1)
+        self.log_prob += log_probs[np.arange(len(species)) % len(log_probs), species]  # one row for all, or one each
         return species
 
     def next_batch(self) -> np.ndarray | None:
@@ -126,6 +131,7 @@ class _Block:
             policy=model.policy.kind,
             degree=self._on(model, self.degree[rows, :width]),
             memory=None if self.memory is None else self.memory.of(self._on(model, rows)),
+            conditions=None if self.conditions is None else self.conditions[self._on(model, rows)],
         )
         proposals = model.propose(fragments, self._on(model, draws), self.plan.temperatures)
         kind, focus = proposals.kind.cpu().numpy(), proposals.focus.cpu().numpy()
@@ -210,6 +216,7 @@ class _Block:
             "finished": reason is None,
             "reason": reason,
             "log_prob": log_prob,
+            **({f"asked_{name}": value for name, value in self.asked[row].items()} if self.asked else {}),
         }
         molecule = Molecule(
             self.vocabulary.atomic_numbers(self.species[row, :n_atoms]),

@@ -29,6 +29,10 @@ Request = Mapping[str, float | str]
 """What is asked of a molecule: name -> number, or a formula such as "C7H10O2" for the composition."""
 
 
+class OutsideRangeWarning(UserWarning):
+    """What is asked lies outside of what the model learnt from; it can only guess."""
+
+
 @dataclass(frozen=True)
 class Conditions:
     """The conditions that a model can be told, in the order of their columns."""
@@ -109,6 +113,14 @@ class Conditions:
                 )
         return np.array([value for part in parts for value in part], np.float32)
 
+    @property
+    def composition(self) -> slice:
+        """Which columns count the atoms of each species; none where the composition is no condition."""
+        if COMPOSITION not in self.names:
+            return slice(0, 0)
+        first = self.owners.index(self.names.index(COMPOSITION))
+        return slice(first, first + len(self.species))
+
     def _counts(self, formula: float | str) -> list[float]:
         """Return the number of atoms of each species."""
         counts = dict.fromkeys(self.species.symbols, 0.0)
@@ -121,8 +133,8 @@ class Conditions:
             counts[symbol] = float(count)
         return list(counts.values())
 
-    def remarks(self, row: NDArray, low: NDArray, high: NDArray) -> list[str]:
-        """Return a sentence for each number asked that no molecule of the training data has; all (n_columns,).
+    def remarks(self, row: NDArray, low: Sequence[float], high: Sequence[float]) -> list[str]:
+        """Return a sentence for each number asked outside of the training data's range; (n_columns,) each.
 
         Raises:
             UsageError: for a negative number of what never was negative.
@@ -135,10 +147,16 @@ class Conditions:
                     f"{least:g} to {most:g}."
                 )
             if value < least or value > most:
-                found.append(
-                    f"condition {column!r}: {value:g} lies outside of what the model learnt from, {least:g} to {most:g}"
-                )
+                learnt = f"{least:g} to {most:g}"
+                found.append(f"condition {column!r}: {value:g} lies outside of what the model learnt from, {learnt}.")
         return found
+
+
+def n_atoms_of(request: Request) -> int | None:
+    """Return how many atoms a request that `Conditions.row` takes asks for, if it says so."""
+    if N_ATOMS in request:
+        return int(float(request[N_ATOMS]))
+    return sum(parse_formula(str(request[COMPOSITION])).values()) if COMPOSITION in request else None
 
 
 def parse_formula(formula: str) -> dict[str, int]:

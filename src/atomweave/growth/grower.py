@@ -9,7 +9,8 @@ computes with the same number of threads.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from ..errors import InputError, UsageError
 from ..molecule import Molecule
 from ..species import NUMBERS
 from .blocks import Attempt, GrowthPlan, grow_block
+from .conditions import OutsideRangeWarning, Request, n_atoms_of
 
 if TYPE_CHECKING:
     from ..models.base import Model, Temperatures
@@ -59,6 +61,7 @@ def grow(
     *,
     temperatures: Temperatures | None = None,
     start: str | Molecule | None = None,
+    conditions: Request | Sequence[Request] | None = None,
     max_atoms: int = 35,
     block: int = BLOCK,
     slots: int | None = None,
@@ -76,6 +79,8 @@ def grow(
         temperatures: of the decisions; None draws from the model's own distribution.
         start: the first atom's element symbol, or a fragment whose atoms come back bit for bit, or None to draw the
             first atom from the model's own distribution.
+        conditions: what the molecules shall be, where the model was taught to be told: {"gap": 4.0},
+            {"n_atoms": 18}, {"composition": "C7H10O2"}; for all of them, or a list of one for each.
         max_atoms: a molecule of so many atoms that does not stop is unfinished.
         block: molecules a block; with `slots` and `threads` it decides the last bits of the result.
         slots: fragments that the model sees at a time; None takes 64 on a CPU, the whole block elsewhere.
@@ -86,7 +91,7 @@ def grow(
         progress: called now and then in this process.
 
     Raises:
-        UsageError: if an option does not fit.
+        UsageError: if an option does not fit, or the model cannot be told a condition.
         InputError: if the start holds an element that the model does not know.
     """
     counts = {"n_molecules": n_molecules, "max_atoms": max_atoms, "block": block, "slots": slots}
@@ -100,10 +105,12 @@ def grow(
     loaded = _loaded(model, device)
     if slots is None:
         slots = CPU_SLOTS if loaded.device.type == "cpu" else block
-    plan = GrowthPlan(seed, temperatures, start, max_atoms, slots)
+    asked = _requests(conditions, n_molecules)
+    plan = GrowthPlan(seed, temperatures, start, max_atoms, slots, asked)
     if workers > 1 and loaded.device.type != "cpu":
         raise UsageError(f"workers: got {workers} on {loaded.device}, wanted 1: they would only share the one device.")
     check_start(start, loaded, max_atoms)
+    _check_asked(asked, start, loaded, max_atoms)
     tasks = [(first, min(block, n_molecules - first)) for first in range(0, n_molecules, block)]
 
     def report(done: int) -> None:
@@ -140,6 +147,35 @@ def check_start(start: str | Molecule | None, model: Model, max_atoms: int) -> N
             raise UsageError(f"start: got {start!r}, wanted an element symbol such as 'H' or a Molecule.")
         if NUMBERS[start] not in model.species.numbers:
             raise InputError(f"start: {start} is not among this model's elements: {' '.join(model.species.symbols)}.")
+
+
+def _requests(conditions: Request | Sequence[Request] | None, n_molecules: int) -> tuple[Request, ...]:
+    """Return what is asked: nothing, one request for all molecules, or one for each."""
+    if conditions is None or isinstance(conditions, Mapping):
+        return (dict(conditions),) if conditions else ()
+    if len(conditions) != n_molecules:
+        raise UsageError(f"conditions: got {len(conditions)} for {n_molecules} molecules, wanted one for each.")
+    return tuple(dict(request) for request in conditions)
+
+
+def _check_asked(asked: tuple[Request, ...], start: str | Molecule | None, model: Model, max_atoms: int) -> None:
+    """Refuse what cannot be asked, and warn of what the model has never seen.
+
+    Raises:
+        UsageError: if the model cannot be told it, a value means nothing, or no attempt could ever meet it.
+    """
+    least = len(start) if isinstance(start, Molecule) else 1
+    remarks: dict[str, None] = {}
+    for request in asked:
+        row = model.conditions.row(request)
+        wanted = n_atoms_of(request)
+        if wanted is not None and not least <= wanted <= max_atoms:
+            bound = f"max_atoms is {max_atoms}" if wanted > max_atoms else f"the start fragment has {least}"
+            raise UsageError(f"conditions: asked for {wanted} atoms, but {bound}.")
+        if model.condition_embedding is not None:
+            remarks |= dict.fromkeys(model.condition_embedding.remarks(row))
+    for remark in remarks:
+        warnings.warn(remark, OutsideRangeWarning, stacklevel=3)
 
 
 def _loaded(model: Model | str | Path, device: str | torch.device | None) -> Model:

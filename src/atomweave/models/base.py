@@ -90,6 +90,24 @@ class Model(nn.Module, ABC):
         embedding = self.condition_embedding
         return Conditions((), self.species) if embedding is None else embedding.conditions
 
+    def start_given(self, conditions: Tensor | None) -> Tensor:
+        """Return log-probabilities of the first atom's species, (n_molecules, n_species), or (1, n_species) for all.
+
+        They do not depend on what is told, but for a composition: its atoms are the ones that can be first.
+
+        Args:
+            conditions: (n_molecules, n_columns), NaN where nothing is told; None tells nothing.
+        """
+        start = self.start_log_probs[None]
+        if conditions is None or conditions[:, self.conditions.composition].shape[1] == 0:
+            return start
+        counts = conditions[:, self.conditions.composition].to(start)
+        # Every atom is as likely as another to be the first, if its element ever is.
+        can = torch.where(start.isfinite(), counts, 0.0)
+        can = torch.where(can.any(1, keepdim=True), can, counts)
+        told = (can / can.sum(1, keepdim=True)).log()
+        return torch.where(counts.isnan().any(1, keepdim=True), start, told)
+
     @abstractmethod
     def loss(self, trajectories: Trajectories, rng: torch.Generator | None) -> dict[str, Tensor]:
         """Return scalar terms in nats, each a mean over the batch's decisions; "loss" is what training minimises.

@@ -165,7 +165,8 @@ class Weaver(Model):
         degree, awaits, count = _told(t)
         read = self._read(t, t.positions, degree, awaits)
         placed, counted = self._choice_log_probs(read.decisions)
-        total = self.start_log_probs[t.species[:, 0]]
+        start = self.start_given(t.conditions)
+        total = start.expand(len(t.species), -1).gather(1, t.species[:, :1])[:, 0]
         total = total + torch.where(_counts(t.kind), _at(counted, count), 0.0).sum(1)
         place = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
         atom = place[0], t.target[place]

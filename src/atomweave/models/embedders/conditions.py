@@ -9,6 +9,7 @@ come. Last layers begin at zero, and told nothing a model gets exactly zero: the
 from __future__ import annotations
 
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
@@ -90,6 +91,14 @@ class ConditionEmbedding(nn.Module):
             if len(present):
                 self.mean[column], self.low[column], self.high[column] = present.mean(), present.min(), present.max()
                 self.deviation[column] = present.std(correction=0).clamp(min=1e-6)
+
+    def remarks(self, row: NDArray) -> list[str]:
+        """Return a sentence for each number asked, (n_columns,), that the training data never came near.
+
+        Raises:
+            UsageError: for a negative number of what never was negative.
+        """
+        return self.conditions.remarks(row, self.low.tolist(), self.high.tolist())
 
     def drop(self, told: Tensor, rng: torch.Generator) -> Tensor:
         """Return conditions (n_molecules, n_columns) as training tells them: some molecules hear some, others none."""
