@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .growth.grower import Grown, grow
     from .io import read, write
     from .models.base import Temperatures
+    from .models.likelihood import log_likelihood
     from .models.weights import load_model as load
     from .molecule import Molecule
     from .species import Species
@@ -37,6 +38,7 @@ _HOMES = {
     "evaluate": ("evaluation.evaluate", "evaluate"),
     "grow": ("growth.grower", "grow"),
     "load": ("models.weights", "load_model"),
+    "log_likelihood": ("models.likelihood", "log_likelihood"),
     "read": ("io", "read"),
     "write": ("io", "write"),
 }
@@ -52,6 +54,7 @@ __all__ = [
     "evaluate",
     "grow",
     "load",
+    "log_likelihood",
     "read",
     "write",
 ]

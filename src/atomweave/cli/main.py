@@ -27,6 +27,7 @@ VERBS = {
     "train": "Teach a model from a store; run again to resume.",
     "sample": "Grow molecules with a trained model.",
     "evaluate": "Judge molecules, anybody's, beside data and published figures.",
+    "score": "Say how likely molecules are under a model.",
     "models": "List presets and the weights that ship.",
 }
 """Every verb with its line of help. Each lives in `cli/<verb>.py`, which holds a Typer `app`."""
