@@ -9,6 +9,7 @@ computes with the same number of threads.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,19 @@ BLOCK = 512
 
 CPU_SLOTS = 64
 """Fragments at a time on a CPU: 128 is an eighth faster for a small model, no faster for a large, and takes memory."""
+
+
+USUAL_LIMIT = 35
+"""Atoms at which growing ends where nobody knows how large the molecules were that taught the model."""
+
+
+def size_limit(largest: int) -> int:
+    """Return how many atoms a molecule may get unless the caller says so: a fifth above the largest that taught.
+
+    Args:
+        largest: atoms of the largest molecule that taught the model (QM9: 29, which gives 35); 0 if it is not known.
+    """
+    return math.ceil(1.2 * largest) if largest else USUAL_LIMIT
 
 
 @dataclass(frozen=True)
@@ -59,7 +73,7 @@ def grow(
     *,
     temperatures: Temperatures | None = None,
     start: str | Molecule | None = None,
-    max_atoms: int = 35,
+    max_atoms: int | None = None,
     block: int = BLOCK,
     slots: int | None = None,
     device: str | torch.device | None = None,
@@ -76,7 +90,8 @@ def grow(
         temperatures: of the decisions; None draws from the model's own distribution.
         start: the first atom's element symbol, or a fragment whose atoms come back bit for bit, or None to draw the
             first atom from the model's own distribution.
-        max_atoms: a molecule of so many atoms that does not stop is unfinished.
+        max_atoms: a molecule of so many atoms that does not stop is unfinished; None goes a fifth beyond the largest
+            that taught the weights (`size_limit`).
         block: molecules a block; with `slots` and `threads` it decides the last bits of the result.
         slots: fragments that the model sees at a time; None takes 64 on a CPU, the whole block elsewhere.
         device: where to compute; None leaves the model where it is. A model given as such is moved there.
@@ -98,6 +113,9 @@ def grow(
 
         temperatures = Temperatures()
     loaded = _loaded(model, device)
+    if max_atoms is None:
+        card = getattr(loaded, "card", None)  # only loaded weights have one
+        max_atoms = size_limit(0 if card is None else card.largest)
     if slots is None:
         slots = CPU_SLOTS if loaded.device.type == "cpu" else block
     plan = GrowthPlan(seed, temperatures, start, max_atoms, slots)

@@ -82,6 +82,11 @@ class Batches:
         """Distribution of the first atom's species under the policy's start rule; (n_species,) float32."""
         return torch.from_numpy(self._start_probabilities.astype(np.float32))
 
+    @property
+    def largest(self) -> int:
+        """Number of atoms of the largest molecule that is visited."""
+        return int((self.store.offsets[self.indices + 1] - self.store.offsets[self.indices]).max())
+
     def batch(self, step: int) -> Trajectories:
         """Return batch number `step`, counted from 0 across epochs.
 
