@@ -39,7 +39,14 @@ def sample(
     tempering: Annotated[
         str, typer.Option(help="Of the position: exact, or coefficients as in the published figures.")
     ] = "exact",
-    max_atoms: Annotated[int, typer.Option(min=1, help="A molecule that has so many and goes on is unfinished.")] = 35,
+    max_atoms: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="A molecule that has so many and goes on is unfinished; by default 1.2 times the "
+            "largest the model learnt from.",
+        ),
+    ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Fragments that the model sees at a time.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes, by default one a CPU; they change no byte.")
@@ -71,12 +78,14 @@ def sample(
         {"gap": gap, "polarizability": polarizability, "n_atoms": n_atoms, "composition": formula}, condition or ()
     )
 
-    from ..growth.grower import BLOCK, grow
+    from ..growth.grower import BLOCK, grow, size_limit
     from ..isolation import available_cpus
     from ..memory import keep_freed_memory
+    from ..models.weights import read_card
     from .progress import progress
 
     keep_freed_memory()
+    max_atoms = max_atoms or size_limit(read_card(model)[0].largest)
     n_processes = min(workers or (available_cpus() if device == "cpu" else 1), -(-number // BLOCK))
     began = time.perf_counter()
     with range_warnings_as_lines(), progress("growing", "molecules") as show:

@@ -9,6 +9,7 @@ computes with the same number of threads.
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,19 @@ BLOCK = 512
 
 CPU_SLOTS = 64
 """Fragments at a time on a CPU: 128 is an eighth faster for a small model, no faster for a large, and takes memory."""
+
+
+USUAL_LIMIT = 35
+"""Atoms at which growing ends where nobody knows how large the molecules were that taught the model."""
+
+
+def size_limit(largest: int) -> int:
+    """Return how many atoms a molecule may get unless the caller says so: a fifth above the largest that taught.
+
+    Args:
+        largest: atoms of the largest molecule that taught the model (QM9: 29, which gives 35); 0 if it is not known.
+    """
+    return math.ceil(1.2 * largest) if largest else USUAL_LIMIT
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,7 @@ def grow(
     temperatures: Temperatures | None = None,
     start: str | Molecule | None = None,
     conditions: Request | Sequence[Request] | None = None,
-    max_atoms: int = 35,
+    max_atoms: int | None = None,
     block: int = BLOCK,
     slots: int | None = None,
     device: str | torch.device | None = None,
@@ -81,7 +95,8 @@ def grow(
             first atom from the model's own distribution.
         conditions: what the molecules shall be, where the model was taught to be told: {"gap": 4.0},
             {"n_atoms": 18}, {"composition": "C7H10O2"}; for all of them, or a list of one for each.
-        max_atoms: a molecule of so many atoms that does not stop is unfinished.
+        max_atoms: a molecule of so many atoms that does not stop is unfinished; None goes a fifth beyond the largest
+            that taught the weights (`size_limit`).
         block: molecules a block; with `slots` and `threads` it decides the last bits of the result.
         slots: fragments that the model sees at a time; None takes 64 on a CPU, the whole block elsewhere.
         device: where to compute; None leaves the model where it is. A model given as such is moved there.
@@ -103,6 +118,9 @@ def grow(
 
         temperatures = Temperatures()
     loaded = _loaded(model, device)
+    if max_atoms is None:
+        card = getattr(loaded, "card", None)  # only loaded weights have one
+        max_atoms = size_limit(0 if card is None else card.largest)
     if slots is None:
         slots = CPU_SLOTS if loaded.device.type == "cpu" else block
     asked = _requests(conditions, n_molecules)
