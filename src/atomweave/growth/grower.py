@@ -9,7 +9,7 @@ computes with the same number of threads.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from ..errors import InputError, UsageError
 from ..molecule import Molecule
 from ..species import NUMBERS
 from .blocks import Attempt, GrowthPlan, grow_block
+from .starts import Given, Start
 
 if TYPE_CHECKING:
     from ..models.base import Model, Temperatures
@@ -58,7 +59,7 @@ def grow(
     seed: int = 0,
     *,
     temperatures: Temperatures | None = None,
-    start: str | Molecule | None = None,
+    start: str | Molecule | Sequence[Given] | None = None,
     max_atoms: int = 35,
     block: int = BLOCK,
     slots: int | None = None,
@@ -74,8 +75,9 @@ def grow(
         n_molecules: how many attempts to make.
         seed: names the random numbers.
         temperatures: of the decisions; None draws from the model's own distribution.
-        start: the first atom's element symbol, or a fragment whose atoms come back bit for bit, or None to draw the
-            first atom from the model's own distribution.
+        start: the first atom's element symbol, or None to draw it from the model's own distribution; or a fragment
+            whose atoms come back bit for bit; or several of them, each of which gets an equal share of the attempts,
+            the first fragment the first (`completion.complete`).
         max_atoms: a molecule of so many atoms that does not stop is unfinished.
         block: molecules a block; with `slots` and `threads` it decides the last bits of the result.
         slots: fragments that the model sees at a time; None takes 64 on a CPU, the whole block elsewhere.
@@ -100,10 +102,11 @@ def grow(
     loaded = _loaded(model, device)
     if slots is None:
         slots = CPU_SLOTS if loaded.device.type == "cpu" else block
-    plan = GrowthPlan(seed, temperatures, start, max_atoms, slots)
     if workers > 1 and loaded.device.type != "cpu":
         raise UsageError(f"workers: got {workers} on {loaded.device}, wanted 1: they would only share the one device.")
-    check_start(start, loaded, max_atoms)
+    starts = _starts(start, loaded, n_molecules, max_atoms)
+    each = n_molecules // len(starts) if isinstance(starts, tuple) else 1
+    plan = GrowthPlan(seed, temperatures, starts, each, max_atoms, slots)
     tasks = [(first, min(block, n_molecules - first)) for first in range(0, n_molecules, block)]
 
     def report(done: int) -> None:
@@ -122,24 +125,39 @@ def grow(
     return Grown([attempt for attempts in blocks for attempt in attempts])
 
 
-def check_start(start: str | Molecule | None, model: Model, max_atoms: int) -> None:
-    """Refuse a start from which `model` cannot grow.
+def _starts(
+    start: str | Molecule | Sequence[Given] | None, model: Model, n_molecules: int, max_atoms: int
+) -> str | tuple[Start, ...] | None:
+    """Return the start in the model's own terms, or refuse what `model` cannot grow from.
 
     Raises:
-        UsageError: if it is no element symbol, or has more than `max_atoms` atoms.
+        UsageError: if it is no element symbol, or has more than `max_atoms` atoms, or a site that cannot be one.
         InputError: if it holds an element that the model does not know.
     """
-    if isinstance(start, Molecule):
-        if len(start) > max_atoms:
-            raise UsageError(
-                f"max_atoms: got {max_atoms}, wanted at least the {len(start)} atoms of the start fragment."
-            )
-        model.species.indices(start.numbers)
-    elif start is not None:
+    if start is None:
+        return None
+    if isinstance(start, str):
         if start not in NUMBERS:
             raise UsageError(f"start: got {start!r}, wanted an element symbol such as 'H' or a Molecule.")
         if NUMBERS[start] not in model.species.numbers:
             raise InputError(f"start: {start} is not among this model's elements: {' '.join(model.species.symbols)}.")
+        return start
+    fragments = [Given(start)] if isinstance(start, Molecule) else start
+    if not fragments or n_molecules % len(fragments):
+        raise UsageError(f"n_molecules: got {n_molecules}, wanted a multiple of the {len(fragments)} start fragments.")
+    largest = max(len(given.molecule) for given in fragments)
+    if largest > max_atoms:
+        raise UsageError(f"max_atoms: got {max_atoms}, wanted at least the {largest} atoms of the start fragment.")
+    starts = []
+    for place, given in enumerate(fragments):
+        try:
+            model.species.indices(given.molecule.numbers)
+            starts.append(Start.of(given, model.policy))
+        except (InputError, UsageError) as error:
+            if len(fragments) == 1:
+                raise
+            raise type(error)(f"fragment {place} (counted from 0): {error}") from None
+    return tuple(starts)
 
 
 def _loaded(model: Model | str | Path, device: str | torch.device | None) -> Model:

@@ -1,0 +1,123 @@
+"""Completing given fragments, with any model that can grow: what is given stays where it is, new atoms follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..chemistry.radii import bonded_pairs
+from ..errors import UsageError
+from ..molecule import Molecule
+from .grower import Grown, grow
+from .starts import Given
+
+if TYPE_CHECKING:
+    from ..models.base import Model
+
+MOST_ATOMS = 35
+"""A molecule that has so many and goes on is unfinished ..."""
+
+ROOM = 20
+"""... but the largest fragment may always get so many further atoms."""
+
+
+def complete(
+    model: Model | str | Path,
+    fragments: Molecule | Sequence[Molecule],
+    n: int = 1,
+    seed: int = 0,
+    *,
+    sites: Sequence[int] | Sequence[Sequence[int]] | None = None,
+    remove_hydrogens: bool = False,
+    max_atoms: int | None = None,
+    **options: Any,
+) -> Grown:
+    """Grow `n` molecules from each fragment.
+
+    The given atoms come first in every molecule, in the order and at the positions given, to the last bit. Before it
+    grows, a fragment is put into an order that the model's policy could have grown (`starts`), so that the order in
+    which its atoms are given does not matter.
+
+    Args:
+        model: a model, or the name or path of weights.
+        fragments: one or several.
+        n: attempts on each: the first `n` are of the first fragment.
+        seed: names the random numbers.
+        sites: indices, from 0, of the atoms that may get new neighbours, for all fragments alike or a list for each;
+            None leaves it to the model. Atoms that are no sites have ended; a model that ends molecules instead of
+            atoms (Symphony) is conditioned on never choosing them as its focus, about which it was taught nothing.
+        remove_hydrogens: remove the hydrogens bonded to the sites first, so that there is room.
+        max_atoms: a molecule of so many atoms that does not stop is unfinished; None takes 35, or 20 more than the
+            largest fragment has.
+        options: as of `grow`: temperatures, block, slots, device, workers, threads, progress.
+
+    Returns:
+        The attempts. Their molecules carry, beside what `grow` tells of them, the number of the `fragment` from 0, how
+        many `given_atoms` come first and, where asked for, how many hydrogens were removed (`removed_hydrogens`).
+
+    Raises:
+        UsageError: if an option does not fit, there is no fragment, or a site cannot be one.
+        InputError: if a fragment holds an element that the model does not know.
+    """
+    fragments = [fragments] if isinstance(fragments, Molecule) else list(fragments)
+    if not fragments:
+        raise UsageError("fragments: got none, wanted at least one molecule.")
+    if n < 1:
+        raise UsageError(f"n: got {n}, wanted at least 1.")
+    if remove_hydrogens and sites is None:
+        raise UsageError("remove_hydrogens: wants sites, whose hydrogens it removes.")
+    given = []
+    for place, (molecule, chosen) in enumerate(zip(fragments, _sites_of_each(sites, len(fragments)), strict=True)):
+        told = {"fragment": place}
+        if chosen is not None:
+            _check(chosen, len(molecule), f"fragment {place}: " if len(fragments) > 1 else "")
+        if remove_hydrogens and chosen is not None:
+            n_before = len(molecule)
+            molecule, chosen = without_hydrogens(molecule, chosen)
+            told["removed_hydrogens"] = n_before - len(molecule)
+        given.append(Given(molecule, chosen, told | {"given_atoms": len(molecule)}))
+    if max_atoms is None:
+        max_atoms = max(MOST_ATOMS, max(len(each.molecule) for each in given) + ROOM)
+    return grow(model, n * len(given), seed, start=given, max_atoms=max_atoms, **options)
+
+
+def _sites_of_each(
+    sites: Sequence[int] | Sequence[Sequence[int]] | None, n_fragments: int
+) -> list[tuple[int, ...] | None]:
+    if sites is None:
+        return [None] * n_fragments
+    if all(isinstance(site, (int, np.integer)) for site in sites):
+        return [tuple(int(site) for site in sites)] * n_fragments  # type: ignore[call-overload] # plain numbers
+    if len(sites) != n_fragments:
+        raise UsageError(f"sites: got lists for {len(sites)} fragments, wanted one list for each of {n_fragments}.")
+    return [tuple(int(site) for site in chosen) for chosen in sites]  # type: ignore[union-attr] # lists of numbers
+
+
+def _check(sites: tuple[int, ...], n_atoms: int, where: str) -> None:
+    if not sites:
+        raise UsageError(f"{where}sites: got none, wanted at least one atom (None leaves it to the model).")
+    for site in sites:
+        if not 0 <= site < n_atoms:
+            raise UsageError(f"{where}sites: there is no atom {site}, wanted an index from 0 to {n_atoms - 1}.")
+
+
+def without_hydrogens(molecule: Molecule, sites: Sequence[int]) -> tuple[Molecule, tuple[int, ...]]:
+    """Return a molecule without the hydrogens bonded to `sites`, and where the sites then are.
+
+    Raises:
+        UsageError: if a site is itself one of those hydrogens.
+    """
+    pairs = bonded_pairs(molecule.numbers, molecule.positions)
+    pairs = np.concatenate([pairs, pairs[:, ::-1]])
+    neighbours = pairs[np.isin(pairs[:, 0], sites), 1]
+    kept = np.ones(len(molecule), bool)
+    kept[neighbours[molecule.numbers[neighbours] == 1]] = False
+    lost = [site for site in sites if not kept[site]]
+    if lost:
+        raise UsageError(f"sites: atom {lost[0]} (counted from 0) is a hydrogen that would be removed.")
+    renumbered = np.cumsum(kept) - 1
+    reduced = Molecule(molecule.numbers[kept], molecule.positions[kept], molecule.properties)
+    return reduced, tuple(int(renumbered[site]) for site in sites)
