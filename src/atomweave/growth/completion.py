@@ -56,7 +56,8 @@ def complete(
 
     Returns:
         The attempts. Their molecules carry, beside what `grow` tells of them, the number of the `fragment` from 0, how
-        many `given_atoms` come first and, where asked for, how many hydrogens were removed (`removed_hydrogens`).
+        many `given_atoms` come first and, where asked for, their `sites` among these and how many hydrogens were
+        removed before (`removed_hydrogens`).
 
     Raises:
         UsageError: if an option does not fit, there is no fragment, or a site cannot be one.
@@ -69,18 +70,10 @@ def complete(
         raise UsageError(f"n: got {n}, wanted at least 1.")
     if remove_hydrogens and sites is None:
         raise UsageError("remove_hydrogens: wants sites, whose hydrogens it removes.")
-    given = []
-    for place, (molecule, chosen) in enumerate(zip(fragments, _sites_of_each(sites, len(fragments)), strict=True)):
-        told = {"fragment": place}
-        if chosen is not None:
-            _check(chosen, len(molecule), f"fragment {place}: " if len(fragments) > 1 else "")
-        if remove_hydrogens and chosen is not None:
-            n_before = len(molecule)
-            molecule, chosen = without_hydrogens(molecule, chosen)
-            told["removed_hydrogens"] = n_before - len(molecule)
-        given.append(Given(molecule, chosen, told | {"given_atoms": len(molecule)}))
+    each = zip(fragments, _sites_of_each(sites, len(fragments)), strict=True)
+    given = [_given(place, *one, len(fragments), remove_hydrogens) for place, one in enumerate(each)]
     if max_atoms is None:
-        max_atoms = max(MOST_ATOMS, max(len(each.molecule) for each in given) + ROOM)
+        max_atoms = max(MOST_ATOMS, max(len(one.molecule) for one in given) + ROOM)
     return grow(model, n * len(given), seed, start=given, max_atoms=max_atoms, **options)
 
 
@@ -89,19 +82,32 @@ def _sites_of_each(
 ) -> list[tuple[int, ...] | None]:
     if sites is None:
         return [None] * n_fragments
-    if all(isinstance(site, (int, np.integer)) for site in sites):
-        return [tuple(int(site) for site in sites)] * n_fragments  # type: ignore[call-overload] # plain numbers
+    numbers = [int(site) for site in sites if isinstance(site, (int, np.integer))]
+    if len(numbers) == len(sites):
+        return [tuple(numbers)] * n_fragments
     if len(sites) != n_fragments:
         raise UsageError(f"sites: got lists for {len(sites)} fragments, wanted one list for each of {n_fragments}.")
     return [tuple(int(site) for site in chosen) for chosen in sites]  # type: ignore[union-attr] # lists of numbers
 
 
-def _check(sites: tuple[int, ...], n_atoms: int, where: str) -> None:
+def _given(
+    place: int, molecule: Molecule, sites: tuple[int, ...] | None, n_fragments: int, remove_hydrogens: bool
+) -> Given:
+    """Return fragment number `place` with its checked sites, without their hydrogens where that is asked for."""
+    told: dict[str, Any] = {"fragment": place}
+    if sites is None:
+        return Given(molecule, None, told | {"given_atoms": len(molecule)})
+    where = f"fragment {place} (counted from 0): " if n_fragments > 1 else ""
     if not sites:
         raise UsageError(f"{where}sites: got none, wanted at least one atom (None leaves it to the model).")
     for site in sites:
-        if not 0 <= site < n_atoms:
-            raise UsageError(f"{where}sites: there is no atom {site}, wanted an index from 0 to {n_atoms - 1}.")
+        if not 0 <= site < len(molecule):
+            raise UsageError(f"{where}sites: there is no atom {site}, wanted an index from 0 to {len(molecule) - 1}.")
+    reduced = molecule
+    if remove_hydrogens:
+        reduced, sites = without_hydrogens(molecule, sites)
+        told["removed_hydrogens"] = len(molecule) - len(reduced)
+    return Given(reduced, sites, told | {"given_atoms": len(reduced), "sites": " ".join(map(str, sites))})
 
 
 def without_hydrogens(molecule: Molecule, sites: Sequence[int]) -> tuple[Molecule, tuple[int, ...]]:
