@@ -47,7 +47,7 @@ def open_graph(molecule: Molecule) -> Chem.Mol:
 
     An open valence is counted as a lone pair, one negative charge each: the fewest for which bond orders exist are
     taken. That leaves all other bonds as they are in the finished molecule, which radicals would not: xyz2mol then
-    also breaks double bonds. Two open valences side by side look like a double bond.
+    also breaks double bonds. Open valences that can pair up, such as those of neighbours, look like a double bond.
 
     Raises:
         InputError: if no bond orders are found.
