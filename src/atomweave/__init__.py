@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .errors import AtomweaveError
     from .evaluation.evaluate import evaluate
     from .evaluation.evaluation import Evaluation
+    from .growth.completion import complete
     from .growth.grower import Grown, grow
     from .io import read, write
     from .models.base import Temperatures
@@ -35,6 +36,7 @@ _HOMES = {
     "MoleculeStore": ("data.store", "MoleculeStore"),
     "Species": ("species", "Species"),
     "Temperatures": ("models.base", "Temperatures"),
+    "complete": ("growth.completion", "complete"),
     "evaluate": ("evaluation.evaluate", "evaluate"),
     "grow": ("growth.grower", "grow"),
     "load": ("models.weights", "load_model"),
@@ -51,6 +53,7 @@ __all__ = [
     "MoleculeStore",
     "Species",
     "Temperatures",
+    "complete",
     "evaluate",
     "grow",
     "load",

@@ -37,7 +37,7 @@ SINGLE_PRECISION = 1e-4
 
 def weaver(**policy) -> Weaver:
     torch.manual_seed(0)
-    policy = {"kind": "breadth_first", "any_focus": 0.5} | policy
+    policy = {"kind": "breadth_first", "fragment_share": 0.5} | policy
     return awake(Weaver(WeaverConfig.model_validate(SMALL | {"policy": policy})))
 
 

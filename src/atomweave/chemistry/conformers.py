@@ -116,7 +116,7 @@ def embed(smiles: str, n_conformers: int, seed: int) -> Conformer:
         if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
             return Conformer.none(NO_PARAMETERS)
         options = rdDistGeom.ETKDGv3()
-        options.randomSeed = seed % (2**31 - 1)  # RDKit takes a C int
+        options.randomSeed = seed % (2**31 - 1)  # type: ignore[assignment] # RDKit takes a C int, whatever its stubs say
         if not len(rdDistGeom.EmbedMultipleConfs(mol, n_conformers, options)):
             return Conformer.none(NOT_EMBEDDED)
         relaxed = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(mol, 1, MOST_STEPS, "MMFF94s")

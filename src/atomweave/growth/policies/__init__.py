@@ -22,9 +22,9 @@ def build_policy(config: NearestConfig | BreadthFirstConfig, species: Species) -
 
 
 def whole_molecules(config: NearestConfig | BreadthFirstConfig) -> NearestConfig | BreadthFirstConfig:
-    """Return the policy without its share of single questions: every molecule has a trajectory, and its log q."""
+    """Return the policy without its share of given fragments: every molecule grows from one atom, with a log q."""
     if isinstance(config, BreadthFirstConfig):
-        return config.model_copy(update={"any_focus": 0.0})
+        return config.model_copy(update={"fragment_share": 0.0})
     return config
 
 
