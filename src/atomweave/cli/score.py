@@ -89,7 +89,7 @@ def _write(out: Path, read: list[tuple[Path, Attempts]], scores: list[LogLikelih
         for path, attempts in read:
             for molecule, label, detail in zip(attempts.molecules, attempts.labels, attempts.details, strict=True):
                 place = _place(path, label)
-                row: tuple[str | int | float | None, ...]
+                row: tuple[object, ...]
                 if molecule is None:
                     row = (*place, *[None] * (len(COLUMNS) - 3), detail)
                 else:
