@@ -13,6 +13,7 @@ import torch
 
 import atomweave
 from atomweave.data.store import MoleculeStore
+from atomweave.errors import UsageError
 from atomweave.models.heads.angular import AngularConfig, channel_logits
 from atomweave.models.presets import read_config
 from atomweave.models.registry import build_model
@@ -175,3 +176,23 @@ def test_correlated_batches_see_losses_at_fragments(example, tmp_path):
     assert all(curve["fragments"][0] < curve["fragments"][1] for curve in curves)
     assert curves[1]["fragments"][0] <= 4 < curves[0]["fragments"][0]
     check_files(tmp_path, "correlated_batches")
+
+
+def test_conditional_counts_what_was_asked_for(example, tmp_path):
+    store = tmp_path / "tiny.safetensors"
+    MoleculeStore.from_molecules(atomweave.read(ROOT / "tests" / "reference" / "qm9_molecules.xyz")).write(store)
+    command = ["--quick", "-o", str(tmp_path), "--data", str(store), "--run", str(tmp_path / "run")]
+    numbers = example("conditional").main(command)
+    assert [(row["condition"], row["told"]) for row in numbers["hits"]] == [
+        ("n_atoms", "asked"), ("n_atoms", "not asked"), ("composition", "asked"), ("composition", "not asked"),
+    ]  # fmt: skip
+    assert all(row["low"] <= row["exact"] <= row["high"] for row in numbers["hits"])
+    assert [row["asked"] for row in numbers["sizes"]] == [12, 15]
+    check_files(tmp_path, "conditional")
+
+
+def test_conditional_refuses_weights_that_cannot_be_asked(example, weights, tmp_path):
+    store = tmp_path / "tiny.safetensors"
+    MoleculeStore.from_molecules(atomweave.read(ROOT / "tests" / "reference" / "qm9_molecules.xyz")).write(store)
+    with pytest.raises(UsageError, match="no conditions"):
+        example("conditional").main(["--quick", "-o", str(tmp_path), "--data", str(store), "--weights", str(weights)])

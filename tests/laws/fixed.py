@@ -103,6 +103,7 @@ def only(t: Trajectories, molecule: int, decisions: list[int] | None = None) -> 
         awaits=None if t.awaits is None else t.awaits[row, kept, :n],
         count=None if t.count is None else t.count[row, kept],
         log_q=None if t.log_q is None else t.log_q[row],
+        conditions=None if t.conditions is None else t.conditions[row],
         alternative_molecule=torch.zeros(len(alternatives), dtype=torch.int64),
         alternative_decision=torch.tensor(columns, dtype=torch.int64),
         alternative_focus=t.alternative_focus[alternatives],

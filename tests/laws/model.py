@@ -72,7 +72,8 @@ class ModelLaws:
     def test_decisions_of_a_trajectory_are_those_of_fragments_alone(self, dtype: torch.dtype) -> None:
         model, t = self.taught(dtype)
         for molecule in range(len(t.n_atoms)):
-            start = model.start_log_probs[t.species[molecule, 0]]
+            told = None if t.conditions is None else t.conditions[molecule : molecule + 1]
+            start = model.start_given(told)[0, t.species[molecule, 0]]
             n_decisions = int((t.kind[molecule] != Decision.PADDING).sum())
             alone = [only(t, molecule, [decision]) for decision in range(n_decisions)]
             assert_close(terms(model, only(t, molecule)), sum(terms(model, part) for part in alone))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -94,21 +95,39 @@ class TestWeaver(ModelLaws):
         model, t = self.taught(dtype)
         for seed in range(5):
             for molecule in range(len(t.n_atoms)):
-                grown, total = grow_one(model, t.species[molecule, 0], dtype, seed)
+                told = None if t.conditions is None else t.conditions[molecule : molecule + 1]
+                grown, total = grow_one(model, t.species[molecule, 0], dtype, seed, told)
                 assert_close(log_prob(model, grown), total)
 
 
-def grow_one(model: Model, first: Tensor, dtype: torch.dtype, seed: int) -> tuple[Trajectories, Tensor]:
+class TestWeaverTold(TestWeaver):
+    """Told some of its conditions, each molecule other ones."""
+
+    def build(self) -> Model:
+        return awake(Weaver(WeaverConfig.model_validate(SMALL | {"conditions": {"names": ["gap", "composition"]}})))
+
+    def taught(self, dtype: torch.dtype) -> tuple[Model, Trajectories]:
+        model, t = super().taught(dtype)
+        present = torch.arange(t.species.shape[1]) < t.n_atoms[:, None]
+        counts = nn.functional.one_hot(t.species, len(model.species)).mul(present[..., None]).sum(1)
+        told = torch.cat([torch.linspace(3, 9, len(counts))[:, None], counts], 1)
+        told[::3, 0], told[1::3, 1:] = torch.nan, torch.nan
+        return model, replace(t, conditions=told)
+
+
+def grow_one(
+    model: Model, first: Tensor, dtype: torch.dtype, seed: int, conditions: Tensor | None
+) -> tuple[Trajectories, Tensor]:
     """Grow at most 12 decisions from one atom; return them as a trajectory, and the sum of what the draws said."""
     rng = torch.Generator().manual_seed(seed)
     species, positions = first.view(1, 1), torch.zeros(1, 1, 3, dtype=dtype)
     degree, awaits = torch.zeros(1, 1, dtype=torch.int64), torch.full((1, 1), UNKNOWN, dtype=torch.int8)
-    total = model.start_log_probs[species[:, 0]].clone()
+    total = model.start_given(conditions)[0, species[:, 0]]
     told: list[tuple[int, int, int, int, int, Tensor]] = []
     for _ in range(12):
         n = species.shape[1]
         uniforms = torch.rand(1, model.n_draws, generator=rng, dtype=torch.float64)
-        fragment = Fragments(species, positions, torch.tensor([n]), awaits, "breadth_first", degree)
+        fragment = Fragments(species, positions, torch.tensor([n]), awaits, "breadth_first", degree, None, conditions)
         p = propose(model, fragment, uniforms)
         kind, focus = int(p.kind), int(p.focus)
         if kind == Decision.STOP:
@@ -146,6 +165,7 @@ def grow_one(model: Model, first: Tensor, dtype: torch.dtype, seed: int) -> tupl
         alternative_focus=none,
         alternative_target=none,
         policy="breadth_first",
+        conditions=conditions,
     ), total
 
 

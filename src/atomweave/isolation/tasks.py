@@ -13,6 +13,7 @@ TASKS = {
     "openbabel": "chemistry.openbabel_task",
     "posebusters": "evaluation.metrics.posebusters_task",
     "xtb": "evaluation.metrics.relaxation_task",
+    "xtb_gap": "evaluation.metrics.gap",
 }
 
 

@@ -7,7 +7,7 @@ method is semi-empirical: QM9's own B3LYP geometries move by some hundredths of 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -76,6 +76,25 @@ def relax(numbers: np.ndarray, positions: np.ndarray, threshold: float = 0.01, m
     return Relaxation(reason, end.positions, start[0], end.energy, end.n_energies)
 
 
+def frontier_gap(numbers: np.ndarray, positions: np.ndarray) -> float:
+    """Return GFN2-xTB's HOMO-LUMO gap of a geometry as it stands, eV; NaN if there is none.
+
+    Args:
+        numbers: (n_atoms,) atomic numbers.
+        positions: (n_atoms, 3) Å.
+    """
+    from tblite.exceptions import TBLiteRuntimeError
+
+    if int(np.sum(numbers, dtype=np.int64)) % 2 or int(np.max(numbers)) > HEAVIEST:
+        return float("nan")
+    try:
+        found = _calculator(numbers, positions).singlepoint()
+    except TBLiteRuntimeError:  # it says so only when the field does not converge
+        return float("nan")
+    energies, occupied = found.get("orbital-energies"), found.get("orbital-occupations") > 1.0
+    return float(energies[~occupied].min() - energies[occupied].max()) * HARTREE if (~occupied).any() else float("nan")
+
+
 def require_tblite() -> None:
     """Raise `MissingDependencyError` with the extra to install if there is no tblite."""
     try:
@@ -86,14 +105,20 @@ def require_tblite() -> None:
         ) from None
 
 
-def _gfn2(numbers: np.ndarray, positions: np.ndarray) -> Energy:
-    """Return energy and gradient by position; each self-consistent field starts from the one before."""
-    from tblite.exceptions import TBLiteRuntimeError
-    from tblite.interface import Calculator, Result
+def _calculator(numbers: np.ndarray, positions: np.ndarray) -> Any:
+    from tblite.interface import Calculator
 
     calculator = Calculator("GFN2-xTB", np.asarray(numbers, np.int32), positions / BOHR)
     calculator.set("verbosity", 0)
-    last: Result | None = None
+    return calculator
+
+
+def _gfn2(numbers: np.ndarray, positions: np.ndarray) -> Energy:
+    """Return energy and gradient by position; each self-consistent field starts from the one before."""
+    from tblite.exceptions import TBLiteRuntimeError
+
+    calculator = _calculator(numbers, positions)
+    last: Any = None
 
     def energy_of(positions: np.ndarray) -> tuple[float, np.ndarray] | None:
         nonlocal last
