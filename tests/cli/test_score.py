@@ -114,9 +114,9 @@ def test_the_same_command_gives_the_same_bytes_and_a_seed_others(weights):
     [
         (["a.npz"], 2, ["nothing to score by", "--log-prob"]),
         (["a.npz", "--log-prob", "weaver-qm"], 2, ["no weights 'weaver-qm'", "did you mean 'weaver-qm9'?"]),
-        (["no.xyz", "--log-prob", "weaver-qm9"], 3, ["no.xyz", "no such file"]),
-        (["a.npz", "--log-prob", "weaver-qm9", "--orders", "0"], 2, ["--orders"]),
-        (["a.npz", "--log-prob", "weaver-qm9", "--device", "tpu9"], 2, ["--device", "tpu9"]),
+        (["no.xyz", "--log-prob", "symphony-qm9"], 3, ["no.xyz", "no such file"]),
+        (["a.npz", "--log-prob", "symphony-qm9", "--orders", "0"], 2, ["--orders"]),
+        (["a.npz", "--log-prob", "symphony-qm9", "--device", "tpu9"], 2, ["--device", "tpu9"]),
         (["a.npz", "--log-prob", "a.npz"], 4, ["a.npz"]),
     ],
 )

@@ -159,19 +159,25 @@ def test_the_first_orders_of_many_are_those_of_few():
         (symphony, Molecule(["C", "C"], np.array([[0, 0, 0], [0, 0, 6.0]])), "do not hang together"),
         (symphony, Molecule(["C", "C"], np.array([[0, 0, 0], [0, 0, 2.5]])), "too far"),
         (lambda: symphony(start="C"), WATER, "none of its atoms may be the first"),
+        (lambda: weaver(max_degree=2), MOLECULES["CH2O"], "more neighbours than the growth policy counts"),
         (weaver, Molecule(["S", "H", "H"], WATER.positions), "elements S are not among"),
         (weaver, Molecule(["O", "H"], np.array([[0, 0, 0], [0, 0, 0.7]])), "no density"),  # its bins begin at 0.8 Å
     ],
 )
 def test_what_has_no_density_says_why_and_leaves_the_others_alone(build, molecule, reason):
     model = build()
-    nothing, methane = log_likelihood(model, [molecule, METHANE], 4)
+    other = METHANE if model.policy.start == "C" else WATER
+    nothing, sound = log_likelihood(model, [molecule, other], 4)
     assert nothing.bound == nothing.per_atom == -math.inf
     assert nothing.effective_orders == 0
     assert math.isnan(nothing.standard_error)
     assert reason in nothing.reason
-    assert math.isfinite(methane.bound)
-    assert methane.reason == ""
+    assert math.isfinite(sound.bound)
+    assert sound.reason == ""
+
+
+def test_every_fate_but_being_kept_has_its_reason():
+    assert set(likelihood.LEFT_OUT) == set(Fate) - {Fate.KEPT}
 
 
 def test_orders_that_the_policy_gives_up_count_as_nothing():

@@ -42,6 +42,7 @@ LEFT_OUT = {
     Fate.NO_START: "none of its atoms may be the first",
     Fate.TOO_FAR: "an atom lies too far from the others for the growth policy",
     Fate.APART: "its atoms do not hang together for the growth policy",
+    Fate.CROWDED: "an atom has more neighbours than the growth policy counts",
 }
 """Why a growth policy has no order for a molecule."""
 
