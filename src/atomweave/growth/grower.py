@@ -34,10 +34,6 @@ Progress = Callable[[int, int], None]
 BLOCK = 512
 """Molecules that grow together, whatever the number of processes; with fewer, a batch would seldom be full."""
 
-CPU_SLOTS = 64
-"""Fragments at a time on a CPU: 128 is an eighth faster for a small model, no faster for a large, and takes memory."""
-
-
 USUAL_LIMIT = 35
 """Atoms at which growing ends where nobody knows how large the molecules were that taught the model."""
 
@@ -106,7 +102,8 @@ def grow(
         max_atoms: a molecule of so many atoms that does not stop is unfinished; None goes a fifth beyond the largest
             that taught the weights, or 20 beyond the largest fragment (`size_limit`).
         block: molecules a block; with `slots` and `threads` it decides the last bits of the result.
-        slots: fragments that the model sees at a time; None takes 64 on a CPU, the whole block elsewhere.
+        slots: fragments that the model sees at a time; None takes what suits it (`Model.cpu_slots`) on a CPU, the whole
+            block elsewhere.
         device: where to compute; None leaves the model where it is. A model given as such is moved there.
         workers: processes; a script that asks for more than one must guard its own start by
             `if __name__ == "__main__":`.
@@ -130,7 +127,7 @@ def grow(
         card = getattr(loaded, "card", None)  # only loaded weights have one
         max_atoms = size_limit(0 if card is None else card.largest, largest_given(start))
     if slots is None:
-        slots = CPU_SLOTS if loaded.device.type == "cpu" else block
+        slots = loaded.cpu_slots if loaded.device.type == "cpu" else block
     if workers > 1 and loaded.device.type != "cpu":
         raise UsageError(f"workers: got {workers} on {loaded.device}, wanted 1: they would only share the one device.")
     asked = _requests(conditions, n_molecules)

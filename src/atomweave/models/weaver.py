@@ -94,6 +94,7 @@ class Weaver(Model):
 
     config: WeaverConfig
     n_draws = 4  # element and degree, or count; distance, angle, torsion
+    cpu_slots = 256  # a decision is two rows of each layer: with few of them a CPU mostly calls functions
 
     def __init__(self, config: WeaverConfig) -> None:
         super().__init__(Species(config.species))
@@ -279,7 +280,7 @@ class Weaver(Model):
         pairs = self.pairs(frames, self._labels(f.species, f.degree))
         row = torch.arange(n_fragments, device=focus.device)
         atoms = memory.atoms[memory.rows, :n]
-        keys_values = list(memory.read(self.config.n_encoder_layers, n))
+        keys_values = memory.read(self.config.n_encoder_layers, n)
         at = row[:, None], torch.zeros_like(row)[:, None]
         awaited, states = f.awaits[row, focus][:, None], _states(f.awaits[:, None]).to(pairs)
         prefix = f.n_atoms[:, None]
