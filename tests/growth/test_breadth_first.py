@@ -17,16 +17,11 @@ from atomweave.growth.trajectories import UNKNOWN, Decision, Trajectories
 from atomweave.molecule import Molecule
 from atomweave.species import Species
 from reference.molecules import qm9_molecules
-from reference.weaver import special_molecules
+from reference.weaver import CYCLOPROPANE, special_molecules
 
 SPECIES = Species(["H", "C", "N", "O", "F"])
 H, C, N, O, F = range(5)
 MOLECULES = qm9_molecules() | special_molecules()
-TRIANGLE = np.array([[math.cos(a), math.sin(a), 0.0] for a in np.arange(3) * 2 * math.pi / 3])
-CYCLOPROPANE = Molecule(
-    ["C"] * 3 + ["H"] * 6,
-    np.concatenate([0.87 * TRIANGLE, 1.45 * TRIANGLE + [0, 0, 0.91], 1.45 * TRIANGLE - [0, 0, 0.91]]),
-)
 TETRAHEDRON = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / math.sqrt(3)
 METHANE = Molecule(["C"] + ["H"] * 4, np.concatenate([np.zeros((1, 3)), 1.09 * TETRAHEDRON]))
 
@@ -82,6 +77,7 @@ def test_cyclopropane_awaits_the_closing_of_its_ring():
     assert story(t) == [(4, 0), *[("C4", 0)] * 2, *[("H1", 0)] * 2, *[("H1", 1)] * 2, *[("H1", 2)] * 2]
     # The second carbon awaits the third, another child of the first; the bond between them is nobody's decision.
     assert awaits(t)[2:4] == [[3, 3], [2, 2, 2]]
+    assert t.closure.tolist() == [[-1, -1, 1, *[-1] * 6]]
     first = (t.alternative_decision == 1).nonzero()[:, 0]
     assert t.alternative_target[first].tolist() == [1, 2], "both neighbours could have come first"
 
@@ -169,6 +165,8 @@ def test_every_decision_follows_the_rule(seed, fragment_share):
             for i in neighbours[k] & set(known):
                 known[i] -= 1
             known[k] = len({a for a in neighbours[k] if a > k})
+            others = sorted(a for a in neighbours[k] if a < k and a != focus)
+            assert int(t.closure[row, k]) == (others[0] if others else -1)
             placed += 1
         assert placed == n
         assert math.isfinite(t.log_q[row]) == (not fragment_share)

@@ -122,6 +122,7 @@ def grow_one(
     rng = torch.Generator().manual_seed(seed)
     species, positions = first.view(1, 1), torch.zeros(1, 1, 3, dtype=dtype)
     degree, awaits = torch.zeros(1, 1, dtype=torch.int64), torch.full((1, 1), UNKNOWN, dtype=torch.int8)
+    closure = torch.full((1, 1), -1)
     total = model.start_given(conditions)[0, species[:, 0]]
     told: list[tuple[int, int, int, int, int, Tensor]] = []
     for _ in range(12):
@@ -141,6 +142,7 @@ def grow_one(
             awaits = torch.cat([awaits, (p.degree[:, None] - 1).to(torch.int8)], 1)
             species = torch.cat([species, p.species[:, None]], 1)
             degree = torch.cat([degree, p.degree[:, None]], 1)
+            closure = torch.cat([closure, p.closure[:, None]], 1)
             positions = torch.cat([positions, p.positions[:, None]], 1)
         else:
             assert (kind == Decision.END) == (int(p.count) == 0)
@@ -160,6 +162,7 @@ def grow_one(
         degree=degree,
         awaits=torch.stack([nn.functional.pad(x[5], (0, n - len(x[5]))) for x in told])[None],
         count=counts,
+        closure=closure,
         alternative_molecule=none,
         alternative_decision=none,
         alternative_focus=none,

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from atomweave.data.store import MoleculeStore
-from atomweave.geometry.frames import local_frames, to_internal
+from atomweave.geometry.frames import local_frames, to_internal, turn_towards
 from atomweave.growth.grower import grow
 from atomweave.growth.loader import Batches
 from atomweave.growth.policies import build_policy
@@ -24,9 +24,13 @@ from atomweave.molecule import Molecule
 from atomweave.training.config import RunConfig, load_config
 from atomweave.training.loop import train
 from reference.molecules import qm9_molecules
-from reference.weaver import SMALL, awake, special_molecules
+from reference.weaver import CYCLOPROPANE, SMALL, awake, special_molecules
 
-MOLECULES = special_molecules() | {name: qm9_molecules()[name] for name in ("CH4O", "CHN", "C2H6")}
+MOLECULES = (
+    special_molecules()
+    | {name: qm9_molecules()[name] for name in ("CH4O", "CHN", "C2H6")}
+    | {"cyclopropane": CYCLOPROPANE}
+)
 
 
 def small(**changes) -> Weaver:
@@ -56,10 +60,18 @@ def alone(model: Weaver, t: Trajectories, decision: int) -> float:
     axes, known = model._frame_of_focus(read.frames, fragment.positions, at, torch.tensor([k]))
     internal = to_internal((t.positions[0, target] - t.positions[0, focus])[None], axes)
     species, degree = t.species[0, target][None], t.degree[0, target][None]
-    around = model._surroundings(read, at, at[1], torch.tensor([k]))
-    label = model._labels(species, degree)
-    position = model.position_head.log_prob(read.decisions[0], label, internal, known, around)
-    return float(placed[model._choice(species, degree)] + position)
+    label, second = model._labels(species, degree), t.closure[0, target][None]
+    around = model._surroundings(read, at, at[1], torch.tensor([k]), second)
+    head, closes = model.position_head, int(second) >= 0
+    if closes:  # the frame in which it is measured points to the second neighbour
+        neighbour = fragment.positions[0, second] - fragment.positions[0, focus]
+        axes = turn_towards(axes @ neighbour[0]) @ axes
+        internal = to_internal((t.positions[0, target] - t.positions[0, focus])[None], axes)
+    log_p = model._closure_log_probs(read, at, at[1], torch.tensor([focus]), torch.tensor([k]), label)
+    distance = (fragment.positions[0, second] - fragment.positions[0, focus]).norm(dim=-1)
+    closure = model._closure(read, at, at[1], second, distance) if closes else None
+    position = head.log_prob(read.decisions[0], label, internal, known, around, closure)
+    return float(placed[model._choice(species, degree)] + log_p[0, second if closes else -1] + position)
 
 
 @pytest.mark.parametrize("fragment_share", [0.0, 1.0])
@@ -93,6 +105,7 @@ def test_loss_reads_only_the_prefix(name):
             n_atoms=torch.tensor([k + 1]),
             degree=t.degree[:, : k + 1],
             awaits=whole.awaits[:, :, : k + 1],
+            closure=t.closure[:, : k + 1],
             # Which of several equal atoms could have come next is the policy's to say, not the fragment's.
             alternative_target=whole.alternative_target.clamp(max=k),
         )

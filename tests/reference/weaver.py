@@ -30,6 +30,12 @@ SMALL = {
     },
 }
 
+TRIANGLE = np.array([[np.cos(a), np.sin(a), 0.0] for a in np.arange(3) * 2 * np.pi / 3])
+CYCLOPROPANE = Molecule(
+    ["C"] * 3 + ["H"] * 6,
+    np.concatenate([0.87 * TRIANGLE, 1.45 * TRIANGLE + [0, 0, 0.91], 1.45 * TRIANGLE - [0, 0, 0.91]]),
+)
+
 M = TypeVar("M", bound=nn.Module)
 
 

@@ -116,6 +116,20 @@ def frame_axes(positions: Tensor, parent: Tensor, third: Tensor) -> Tensor:
     return torch.stack([x, torch.linalg.cross(z, x), z], -2)
 
 
+def turn_towards(local: Tensor) -> Tensor:
+    """Return (n, 3, 3) rotations into the frames whose polar axis points to `local` (n, 3), given in frames of old.
+
+    The old polar axis gives the azimuth of the new one; where the two lie along each other, the old x axis does.
+    """
+    z = local / _norm(local).clamp(min=1e-6)[..., None]
+    old = torch.eye(3, dtype=local.dtype, device=local.device)
+    aside = z[..., :2].square().sum(-1, keepdim=True).sqrt() > COLLINEAR
+    x = torch.where(aside, old[2], old[0])
+    x = x - (x * z).sum(-1, keepdim=True) * z
+    x = x / _norm(x)[..., None]
+    return torch.stack([x, torch.linalg.cross(z, x), z], -2)
+
+
 def to_internal(vectors: Tensor, axes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return distance (Å), cosine of the polar angle and azimuth (radian, within pi of 0) of vectors (n, 3)."""
     distance = _norm(vectors)

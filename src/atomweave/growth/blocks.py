@@ -150,11 +150,13 @@ class _Block:
         degree, count = (
             np.zeros_like(focus) if told is None else told.cpu().numpy() for told in (proposals.degree, proposals.count)
         )
+        closure = np.full_like(focus, -1) if proposals.closure is None else proposals.closure.cpu().numpy()
         counting, placing = np.isin(kind, (Decision.END, Decision.COUNT)), kind == Decision.PLACE
         self._count(rows[counting], focus[counting], count[counting])
         self._place(
             rows[placing],
             focus[placing],
+            closure[placing],
             proposals.species.cpu().numpy()[placing],
             degree[placing],
             proposals.positions.float().cpu().numpy()[placing],
@@ -174,7 +176,13 @@ class _Block:
         self.awaits[rows, focus] = count
 
     def _place(
-        self, rows: np.ndarray, focus: np.ndarray, species: np.ndarray, degree: np.ndarray, positions: np.ndarray
+        self,
+        rows: np.ndarray,
+        focus: np.ndarray,
+        closure: np.ndarray,
+        species: np.ndarray,
+        degree: np.ndarray,
+        positions: np.ndarray,
     ) -> None:
         """Add an atom to each of `rows`, or end the attempt where that cannot be done."""
         n_atoms = self.n_atoms[rows]
@@ -190,11 +198,13 @@ class _Block:
         ):
             self._give_up(rows, cause & ~refused, reason)
             refused |= cause
-        rows, focus, n_atoms = rows[~refused], focus[~refused], n_atoms[~refused]
+        rows, n_atoms, focus, closure = rows[~refused], n_atoms[~refused], focus[~refused], closure[~refused]
         species, degree = species[~refused], degree[~refused]
         bonded = distances[~refused] <= self.reach[species][:, None] + self.reach[self.species[rows]]
         bonded &= placed[~refused]
-        bonded[np.arange(len(rows)), focus] = True  # a neighbour, however far it was drawn
+        # These are neighbours, however far they were drawn.
+        bonded[np.arange(len(rows)), focus] = True
+        bonded[np.flatnonzero(closure >= 0), closure[closure >= 0]] = True
         self.species[rows, n_atoms] = species
         self.positions[rows, n_atoms] = positions[~refused]
         self.degree[rows, n_atoms] = degree

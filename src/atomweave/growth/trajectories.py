@@ -53,6 +53,9 @@ class Trajectories:
     awaits: Tensor | None = None
     # (n_molecules, n_decisions) int64, further neighbours of the focus at COUNT; 0 elsewhere; None as above.
     count: Tensor | None = None
+    # (n_molecules, n_atoms) int64, growth index of the second-oldest atom that the atom is bonded to as it is placed (a
+    # ring closes); -1 where there is none; None as above.
+    closure: Tensor | None = None
     # (n_molecules,) float64, log-probability that the policy draws this trajectory of the molecule, nats; NaN where it
     # begins with a given fragment; None where a policy does not say.
     log_q: Tensor | None = None
@@ -70,7 +73,7 @@ class Trajectories:
         """Return the molecules `first` to `last - 1` with all their decisions."""
         per_molecule = [
             *("species", "positions", "n_atoms", "kind", "prefix", "focus", "target"),
-            *("degree", "awaits", "count", "log_q", "conditions"),
+            *("degree", "awaits", "count", "closure", "log_q", "conditions"),
         ]
         tensors = {name: getattr(self, name) for name in per_molecule}
         cut: dict[str, Any] = {name: x[first:last] for name, x in tensors.items() if x is not None}
@@ -122,6 +125,9 @@ class Proposals:
     log_prob: Tensor  # (n_fragments,) float32, log-density of the decision at temperature 1, nats (positions per Å^3)
     degree: Tensor | None = None  # (n_fragments,) int64, neighbours that the placed atom is to have; None says nothing
     count: Tensor | None = None  # (n_fragments,) int64, further neighbours of the focus at COUNT
+    closure: Tensor | None = (
+        None  # (n_fragments,) int64, growth index of a second neighbour, a ring closes; -1 for none
+    )
 
 
 def focus_species_targets(trajectories: Trajectories, n_species: int) -> Tensor:

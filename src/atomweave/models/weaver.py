@@ -2,11 +2,12 @@
 
     molecule -> frames -> pair features -> encoder (atom i sees atoms up to i, from its own frame)
     decision (focus f, prefix k) -> decoder (sees the first k atoms from the frame of f)
-             -> element and degree -> distance -> angle -> torsion, each an exact density in one evaluation
+             -> element and degree -> second neighbour -> distance -> angle -> torsion, each exact in one evaluation
 
 The order of growth is breadth first along the bonds (`growth.policies.breadth_first`): the focus is the oldest atom
 that awaits neighbours and needs no distribution. An atom says with its element how many neighbours it will have; the
-first atom, and those of a given fragment, are asked when they become the focus. An atom's encoder feature depends on
+first atom, and those of a given fragment, are asked when they become the focus. Where a ring closes it is said first
+with which atom, and the distance to that one is drawn in place of the angle. An atom's encoder feature depends on
 the atoms placed before it alone, so a molecule of n atoms costs n^2 with all its fragments, and a growing one a row an
 atom.
 """
@@ -22,7 +23,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from ..config import Config
-from ..geometry.frames import Frames, frame_axes, from_internal, local_frames, to_internal
+from ..geometry.frames import Frames, frame_axes, from_internal, local_frames, to_internal, turn_towards
 from ..growth.policies import BreadthFirstConfig
 from ..growth.trajectories import UNKNOWN, Decision, Fragments, Proposals, Trajectories
 from ..species import Species
@@ -32,6 +33,7 @@ from .embedders.conditions import ConditionEmbedding, ConditionsConfig
 from .embedders.memory import AtomMemory
 from .embedders.pairs import PairFeatures
 from .heads.angular import draw_index
+from .heads.closure import Closure, ClosureHead
 from .heads.internal import InternalHead, InternalHeadConfig
 from .heads.torsion import Surroundings
 from .precision import at_least_float32
@@ -59,6 +61,7 @@ class WeaverConfig(Config):
     expansion: int = Field(4, ge=1, description="hidden width of each layer's network, in multiples of `width`")
     pair_features: int = Field(32, ge=1, description="numbers that describe how one atom sees another")
     pair_width: int = Field(64, ge=1, description="hidden width of the network that makes them")
+    closure_width: int = Field(32, ge=1, description="hidden width of the network that says which rings close")
     position_head: InternalHeadConfig = InternalHeadConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     conditions: ConditionsConfig = ConditionsConfig()
@@ -89,11 +92,23 @@ class _Reading:
     states: Tensor  # (n_molecules, n_decisions, n_atoms, N_STATES), what the atoms await
 
 
+@dataclass(frozen=True)
+class _Placements:
+    decision: tuple[Tensor, ...]  # (n_rows,) each: molecule, decision
+    features: Tensor  # (n_rows, width), decoded
+    label: Tensor  # (n_rows,)
+    log_prob_of_closure: Tensor  # (n_rows,)
+    internal: tuple[Tensor, Tensor, Tensor]  # (n_rows,) each: distance, cosine, torsion
+    known: tuple[Tensor, Tensor]  # (n_rows,) each: whether there is an axis, a third atom
+    around: Surroundings | None
+    closure: Closure
+
+
 class Weaver(Model):
     """The wiring of the model: see the module's docstring."""
 
     config: WeaverConfig
-    n_draws = 4  # element and degree, or count; distance, angle, torsion
+    n_draws = 5  # element and degree, or count; distance, angle, torsion; second neighbour
     cpu_slots = 256  # a decision is two rows of each layer: with few of them a CPU mostly calls functions
 
     def __init__(self, config: WeaverConfig) -> None:
@@ -116,6 +131,7 @@ class Weaver(Model):
             nn.SiLU(),
             nn.Linear(config.width, self.n_choices + self.max_degree + 1),
         )
+        self.closure = ClosureHead(config.width, config.pair_features, n_labels, N_STATES, config.closure_width)
         self.position_head = InternalHead(config.position_head, config.width, config.pair_features, n_labels, N_STATES)
         if config.conditions.names:
             self.condition_embedding = ConditionEmbedding(config.conditions, self.species, config.width)
@@ -124,7 +140,8 @@ class Weaver(Model):
         """Return the wide weights inside; see `Model.hidden_matrices`."""
         head = self.position_head
         inside = [self.encoder.layers, self.decoder.layers, head.trunk, self.choice[:1], self.pairs.geometry]
-        inside += [network[:1] for network in (head.distance, head.angle, head.torsion)]
+        inside += [network[:1] for network in (head.distance, head.angle, head.closing, head.torsion)]
+        inside += [self.closure.of_pair, self.closure.of_atom, self.closure.of_decision, self.closure.known]
         if head.series is not None:
             inside += [head.series.of_pair, head.series.of_atom, head.series.of_decision, head.series.of_circle]
         for part in inside:
@@ -145,16 +162,14 @@ class Weaver(Model):
             positions = clean + augmentation.noise * noise
             if self.condition_embedding is not None and t.conditions is not None:
                 t = replace(t, conditions=self.condition_embedding.drop(t.conditions, rng))
-        degree, awaits, count = _told(t)
+        degree, awaits, count, second = _told(t)
         read = self._read(t, positions, degree, awaits)
         placed, counted = self._choice_log_probs(read.decisions)
         entropy = -(self._choice_targets(t, degree) * placed).sum()
         terms = {"choice": entropy - torch.where(_counts(t.kind), _at(counted, count), 0.0).sum()}
-        place = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
-        label = self._labels(t.species, degree)[place[0], t.target[place]]
-        internal, known = self._targets(t, read.frames, place, clean)
-        around = self._surroundings(read, place, t.focus[place], t.prefix[place])
-        position = self.position_head.divergence(read.decisions[place], label, internal, known, around)
+        p = self._placements(t, read, degree, second, clean)
+        terms["closure"] = -p.log_prob_of_closure.sum()
+        position = self.position_head.divergence(p.features, p.label, p.internal, p.known, p.around, p.closure)
         terms |= {name: term.sum() for name, term in position.items()}
         n_decisions = t.n_decisions
         terms = {name: term / n_decisions for name, term in terms.items()}
@@ -163,20 +178,17 @@ class Weaver(Model):
     def log_prob(self, trajectories: Trajectories) -> Tensor:
         """Return (n_molecules,) joint log-densities; see `Model.log_prob`."""
         t = trajectories
-        degree, awaits, count = _told(t)
+        degree, awaits, count, second = _told(t)
         read = self._read(t, t.positions, degree, awaits)
         placed, counted = self._choice_log_probs(read.decisions)
         start = self.start_given(t.conditions)
         total = start.expand(len(t.species), -1).gather(1, t.species[:, :1])[:, 0]
         total = total + torch.where(_counts(t.kind), _at(counted, count), 0.0).sum(1)
-        place = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
-        atom = place[0], t.target[place]
-        label = self._labels(t.species, degree)[atom]
-        internal, known = self._targets(t, read.frames, place, t.positions)
-        around = self._surroundings(read, place, t.focus[place], t.prefix[place])
-        position = self.position_head.log_prob(read.decisions[place], label, internal, known, around)
-        choice = _at(placed[place], self._choice(t.species[atom], degree[atom]))
-        return total.index_add(0, place[0], choice + position)
+        p = self._placements(t, read, degree, second, t.positions)
+        atom = p.decision[0], t.target[p.decision]
+        choice = _at(placed[p.decision], self._choice(t.species[atom], degree[atom]))
+        position = self.position_head.log_prob(p.features, p.label, p.internal, p.known, p.around, p.closure)
+        return total.index_add(0, atom[0], choice + p.log_prob_of_closure + position)
 
     def remember(self, n_fragments: int, max_atoms: int) -> AtomMemory:
         """Return room for encoded atoms; see `Model.remember`."""
@@ -190,8 +202,9 @@ class Weaver(Model):
         waiting = (f.awaits != 0) & (index < f.n_atoms[:, None])
         focus = waiting.to(torch.int8).argmax(1)
         nothing = torch.zeros_like(focus)
-        kind, species, degree, count = (nothing.clone() for _ in range(4))
+        kind, species, degree, count, second = (nothing.clone() for _ in range(5))
         kind += int(Decision.STOP)
+        second -= 1
         positions, log_prob = f.positions.new_zeros(len(focus), 3), f.positions.new_zeros(len(focus))
         open_rows = waiting.any(1).nonzero()[:, 0]
         if len(open_rows):
@@ -209,11 +222,11 @@ class Weaver(Model):
                 species[there] = choice[row].div(self.max_degree, rounding_mode="floor")
                 degree[there] = choice[row] % self.max_degree + 1
                 label = self._labels(species[there], degree[there])
-                positions[there], of_position = self._draw_position(
-                    read, f, of_open, row, label, uniforms[row, 1:], temperatures.position
+                second[there], positions[there], log_p = self._draw_placement(
+                    read, f, of_open, row, label, uniforms[row], temperatures
                 )
-                log_prob[there] += of_position
-        return Proposals(kind, focus, species, positions, log_prob, degree, count)
+                log_prob[there] += log_p
+        return Proposals(kind, focus, species, positions, log_prob, degree, count, second)
 
     def _draw_choice(
         self, read: _Reading, counting: Tensor, uniforms: Tensor, temperature: float
@@ -232,7 +245,7 @@ class Weaver(Model):
         choice = draw_index((logits / temperature).softmax(-1), uniforms)
         return choice, _at(logits.log_softmax(-1), choice)
 
-    def _draw_position(
+    def _draw_placement(
         self,
         read: _Reading,
         f: Fragments,
@@ -240,14 +253,25 @@ class Weaver(Model):
         row: Tensor,
         label: Tensor,
         uniforms: Tensor,
-        temperature: float,
-    ) -> tuple[Tensor, Tensor]:
-        """Draw where atoms of these labels (n_rows,) stand in the fragments `row`; with log-densities."""
-        at = row, torch.zeros_like(row)
-        axes, known = self._frame_of_focus(read.frames, f.positions, at, f.n_atoms[row])
-        around = self._surroundings(read, at, at[1], f.n_atoms[row])
-        internal, log_p = self.position_head.draw(read.decisions[at], label, known, around, uniforms, temperature)
-        return f.positions[row, focus[row]] + from_internal(*internal, axes), log_p
+        temperatures: Temperatures,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw second neighbours and positions of atoms of these labels (n_rows,) in the fragments `row`.
+
+        Returns:
+            (n_rows,) growth indices, -1 for none; (n_rows, 3) Å; and (n_rows,) log-densities.
+        """
+        at, prefix, focus = (row, torch.zeros_like(row)), f.n_atoms[row], focus[row]
+        log_p = self._closure_log_probs(read, at, at[1], focus, prefix, label)
+        found = draw_index((log_p / temperatures.focus).softmax(-1), uniforms[:, 4])
+        second = torch.where(found < log_p.shape[1] - 1, found, -1)
+        axes, known = self._frame_of_focus(read.frames, f.positions, at, prefix)
+        axes, distance = _towards(axes, f.positions, (row, focus), second)
+        closure = self._closure(read, at, at[1], second, distance)
+        around = self._surroundings(read, at, at[1], prefix, second)
+        internal, of_position = self.position_head.draw(
+            read.decisions[at], label, known, around, uniforms[:, 1:4], temperatures.position, closure
+        )
+        return second, f.positions[row, focus] + from_internal(*internal, axes), _at(log_p, found) + of_position
 
     def _read(self, t: Trajectories, positions: Tensor, degree: Tensor, awaits: Tensor) -> _Reading:
         """Return what the embedders make of all decisions of trajectories whose atoms stand at `positions`."""
@@ -367,13 +391,47 @@ class Weaver(Model):
         return self.decoder(atoms + asked, sees, torch.cat([pairs, states], -1), keys_values)
 
     def _surroundings(
-        self, read: _Reading, decision: tuple[Tensor, ...], frame: Tensor, prefix: Tensor
+        self, read: _Reading, decision: tuple[Tensor, ...], frame: Tensor, prefix: Tensor, second: Tensor
     ) -> Surroundings | None:
-        """Return what the position head sees at decisions (molecule, decision), from these frames, if it looks."""
+        """Return what the position head sees at decisions (molecule, decision), from these frames, if it looks.
+
+        Where a ring closes with atom `second`, -1 elsewhere, the frame turns towards it.
+        """
         if self.position_head.series is None:
             return None
         hidden = self.position_head.series.prepare(read.pairs, read.atoms)
-        return Surroundings.of(hidden, read.states[decision], read.frames, (decision[0], frame), prefix)
+        around = Surroundings.of(hidden, read.states[decision], read.frames, (decision[0], frame), prefix)
+        closing = (second >= 0).nonzero()[:, 0]
+        return around.turned(turn_towards(around.local[closing, second[closing]]), closing)
+
+    def _closure_log_probs(
+        self,
+        read: _Reading,
+        decision: tuple[Tensor, ...],
+        frame: Tensor,
+        focus: Tensor,
+        prefix: Tensor,
+        label: Tensor,
+    ) -> Tensor:
+        """Return (n_rows, n_atoms + 1) log-probabilities of second neighbours, none last.
+
+        No atom that awaits nothing can be one, and no atom with one neighbour has one.
+        """
+        states = read.states[decision]
+        index = torch.arange(states.shape[1], device=focus.device)
+        may = (index < prefix[:, None]) & (index != focus[:, None]) & (states[..., 0] == 0)
+        may &= (label % (self.max_degree + 1) > 1)[:, None]
+        hidden = self.closure.prepare(read.pairs, read.atoms)[decision[0], frame]
+        return self.closure.log_probs(read.decisions[decision], label, hidden, states, may)
+
+    def _closure(
+        self, read: _Reading, decision: tuple[Tensor, ...], frame: Tensor, second: Tensor, distance: Tensor
+    ) -> Closure:
+        """Return what the position head hears of second neighbours (n_rows,), -1 for none, at distances from foci."""
+        molecule, atom = decision[0], second.clamp(min=0)
+        return self.closure.closure(
+            second >= 0, read.pairs[molecule, frame, atom], read.atoms[molecule, atom], distance
+        )
 
     def _choice_targets(self, t: Trajectories, degree: Tensor) -> Tensor:
         """Return the shares of each element and degree among the atoms that could come next; 0 where none does."""
@@ -386,14 +444,28 @@ class Weaver(Model):
         flat.index_add_(0, decision * self.n_choices + choice, 1 / n_alternatives[decision])
         return flat.view(n_molecules, n_decisions, self.n_choices)
 
-    def _targets(
-        self, t: Trajectories, frames: Frames, place: tuple[Tensor, ...], clean: Tensor
-    ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """Return internal coordinates of the atoms to place, in frames of the clean positions, and what is known."""
-        molecule, focus = place[0], t.focus[place]
+    def _placements(
+        self, t: Trajectories, read: _Reading, degree: Tensor, second: Tensor, clean: Tensor
+    ) -> _Placements:
+        """Return all placements, with internal coordinates in frames of the positions `clean`."""
+        decision = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
+        molecule, focus, prefix, target = decision[0], t.focus[decision], t.prefix[decision], t.target[decision]
+        label, second = self._labels(t.species, degree)[molecule, target], second[molecule, target]
+        log_p = self._closure_log_probs(read, decision, focus, focus, prefix, label)
         with torch.no_grad(), torch.autocast(clean.device.type, enabled=False):
-            axes, known = self._frame_of_focus(frames, clean, (molecule, focus), t.prefix[place])
-            return to_internal(clean[molecule, t.target[place]] - clean[molecule, focus], axes), known
+            axes, known = self._frame_of_focus(read.frames, clean, (molecule, focus), prefix)
+            axes, distance = _towards(axes, clean, (molecule, focus), second)
+            internal = to_internal(clean[molecule, target] - clean[molecule, focus], axes)
+        return _Placements(
+            decision=decision,
+            features=read.decisions[decision],
+            label=label,
+            log_prob_of_closure=_at(log_p, torch.where(second < 0, log_p.shape[1] - 1, second)),
+            internal=internal,
+            known=known,
+            around=self._surroundings(read, decision, focus, prefix, second),
+            closure=self._closure(read, decision, focus, second, distance),
+        )
 
     def _frame_of_focus(
         self, frames: Frames, positions: Tensor, at: tuple[Tensor, Tensor], prefix: Tensor
@@ -414,12 +486,23 @@ def _known(frames: Frames, at: tuple[Tensor, Tensor], prefix: Tensor) -> tuple[T
     return prefix >= frames.references.axis_from[at], prefix >= frames.references.azimuth_from[at]
 
 
-def _told(t: Trajectories) -> tuple[Tensor, Tensor, Tensor]:
-    """Return `degree`, `awaits` and `count` of trajectories; those of other policies tell nothing."""
-    if t.degree is None or t.awaits is None or t.count is None:
+def _towards(axes: Tensor, positions: Tensor, focus: tuple[Tensor, Tensor], second: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn axes (n, 3, 3) of foci (molecule, atom) towards their second neighbours (n,), -1 for none.
+
+    Returns:
+        The axes, and (n,) Å from the foci to the neighbours.
+    """
+    vectors = positions[focus[0], second.clamp(min=0)] - positions[focus]
+    turned = turn_towards((axes * vectors[:, None]).sum(-1)) @ axes
+    return torch.where((second >= 0)[:, None, None], turned, axes), vectors.square().sum(-1).sqrt()
+
+
+def _told(t: Trajectories) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return `degree`, `awaits`, `count` and `closure` of trajectories; those of other policies tell nothing."""
+    if t.degree is None or t.awaits is None or t.count is None or t.closure is None:
         unknown = torch.full((*t.kind.shape, t.species.shape[1]), UNKNOWN, dtype=torch.int8, device=t.kind.device)
-        return torch.zeros_like(t.species), unknown, torch.zeros_like(t.kind)
-    return t.degree, t.awaits, t.count
+        return torch.zeros_like(t.species), unknown, torch.zeros_like(t.kind), torch.full_like(t.species, -1)
+    return t.degree, t.awaits, t.count, t.closure
 
 
 def _states(awaits: Tensor) -> Tensor:

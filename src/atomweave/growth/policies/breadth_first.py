@@ -6,9 +6,10 @@ hydrogens, each as likely within its class; then the next atom in the order of g
 awaits a neighbour the molecule is finished: there is no STOP, and the focus needs no distribution.
 
 Every atom says as it is placed how many neighbours it has in the whole molecule (its degree). So what an atom still
-awaits is known at every step, positions are drawn knowing how many bonds they have to leave room for, and an atom that
-awaits a neighbour when its turn has not come is a ring about to close. The first atom has nobody to say it: as it
-becomes the focus, the count of its neighbours is a decision of its own (COUNT, or END where there are none).
+awaits is known at every step, and positions are drawn knowing how many bonds they have to leave room for. An atom that
+is bonded to another beside its focus closes a ring, and says with which one. The first atom has nobody to tell its
+degree: as it becomes the focus, the count of its neighbours is a decision of its own (COUNT, or END where there are
+none).
 
 A share of the molecules (`fragment_share`) teaches to continue a given fragment: a random connected part of the
 molecule, in breadth-first order of its own. Its atoms do not tell their degrees. Each, when its turn comes, decides how
@@ -248,7 +249,13 @@ class _Grown:
             "degree": np.where(self.given, 0, self.degree),
             "awaits": self._awaits(prefix, focus, counts),
             "count": np.where(counts, n_children, 0),
+            "closure": self._closure(),
         }
+
+    def _closure(self) -> NDArray:
+        """Return `Trajectories.closure`."""
+        others = self.bonded & (self.index < self.index[:, None]) & (self.index != self.parent[:, :, None])
+        return np.where(others.any(2) & ~self.given, others.argmax(2), -1)
 
     def _awaits(self, prefix: NDArray, focus: NDArray, counts: NDArray) -> NDArray:
         """Return `Trajectories.awaits` for decisions of which some (bool) are `counts`."""

@@ -12,13 +12,13 @@ add up to logits. A ring closes where the geometry says, not where a table of bi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...geometry.frames import Frames
+from ...geometry.frames import COLLINEAR, Frames
 from ...geometry.radial import N_LOG_GAUSSIANS, log_gaussians
 
 MARKS = (1.1, 1.45, 2.5)
@@ -50,6 +50,13 @@ class Surroundings:
         index = torch.arange(hidden.shape[2], device=hidden.device)
         local = frames.directions[at] * frames.distances[at][..., None]
         return cls(hidden[at], local, index < prefix[:, None], states)
+
+    def turned(self, rotations: Tensor, rows: Tensor) -> Surroundings:
+        """Return the same atoms, of some rows (n,) as they look after `rotations` (n, 3, 3) of their frames."""
+        turned = (self.local[rows][:, :, None] * rotations[:, None]).sum(-1)  # no product: autocast would round it
+        off_axis = turned[..., :2].square().sum(-1) > (COLLINEAR * COLLINEAR) * turned.square().sum(-1)
+        turned = torch.cat([turned[..., :2] * off_axis[..., None], turned[..., 2:]], -1)
+        return replace(self, local=self.local.index_copy(0, rows, turned))
 
 
 class TorsionSeries(nn.Module):
