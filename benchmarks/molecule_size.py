@@ -4,10 +4,10 @@
     python benchmarks/molecule_size.py --data drugs.safetensors --split train
 
 A causal model teaches all fragments of a molecule in one pass and grows by one row an atom, so what counts is the
-molecule, not the fragment. Every batch holds about as many atoms (`--atoms`, those of 48 molecules of 44), and every size
-has a process of its own, so that the peak of memory is its own. Rates are per second of the processor, all threads
-together: on a machine that does other work they say more than the clock does. Growing takes the decisions of the molecules
-themselves and remembers what it has encoded, as the grower does.
+molecule, not the fragment. Every batch holds about as many atoms (`--atoms`, those of 48 molecules of 44), and every
+size has a process of its own, so that the peak of memory is its own. Rates are per second of the processor, all threads
+together: on a machine that does other work they say more than the clock does. Growing places the atoms of the molecules
+themselves, one decision each, and remembers what it has encoded, as the grower does.
 
 With `--data` the batches of a store are measured as training takes them, all sizes mixed as they come.
 """

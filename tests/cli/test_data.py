@@ -67,7 +67,7 @@ def test_wrong_input_is_one_sentence_and_leaves_nothing(
 
 def test_conformers_of_smiles_become_a_store(tmp_path: Path) -> None:
     pytest.importorskip("rdkit")
-    (tmp_path / "a.smi").write_text("CO methanol\nnonsense\nBr\n")
+    (tmp_path / "a.smi").write_text("CO methanol\nnonsense\nCBr\n")
     done = atomweave("conformers", "a.smi", "-o", "a.extxyz", "--report", "failed.csv", "--workers", 1, cwd=tmp_path)
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "a.extxyz: 2 conformers, 1 failed")
     assert (tmp_path / "failed.csv").read_text().splitlines()[1] == "a.smi,1,RDKit cannot read the SMILES"

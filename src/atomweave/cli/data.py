@@ -39,9 +39,7 @@ def build(
         float | None,
         typer.Option(help="Refuse molecules that fall apart if only atoms nearer than this (Å) hold together."),
     ] = None,
-    elements: Annotated[
-        str | None, typer.Option(help="Refuse molecules that hold any other, e.g. H,C,N,O,F.")
-    ] = None,
+    elements: Annotated[str | None, typer.Option(help="Refuse molecules that hold any other, e.g. H,C,N,O,F.")] = None,
     split: Annotated[
         str | None, typer.Option(help="Random splits by share, e.g. train=0.8,valid=0.1,test=0.1.")
     ] = None,

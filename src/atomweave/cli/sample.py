@@ -34,8 +34,9 @@ def sample(
     ] = "exact",
     max_atoms: Annotated[
         int | None,
-        typer.Option(min=1, help="A molecule that has so many and goes on is unfinished; by default 1.2 times the "
-                     "largest the model learnt from."),
+        typer.Option(
+            min=1, help="A molecule with so many that goes on is unfinished; default: 1.2 x the largest taught."
+        ),
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Fragments that the model sees at a time.")] = None,
     workers: Annotated[
