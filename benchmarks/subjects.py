@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,11 +81,13 @@ def seconds_to_regrow(
     Args:
         model: the model.
         trajectories: molecules in growth order.
-        prefixes: sizes at which to measure; between them the time is taken to be linear. All sizes when None.
+        prefixes: sizes at which to measure; between them the time is taken to be linear. All sizes when None, and where
+            the model remembers what it has encoded, for then every size leaves something to the next.
         clock: wall clock, or `time.process_time`.
     """
     t, largest = trajectories, int(trajectories.n_atoms.max())
-    sizes = prefixes or list(range(1, largest + 1))
+    memory = model.remember(len(t.n_atoms), largest)
+    sizes = prefixes if prefixes and memory is None else list(range(1, largest + 1))
     seconds = []
     with torch.inference_mode():
         for size in sizes:
@@ -96,10 +99,11 @@ def seconds_to_regrow(
                 n_atoms=torch.full((n,), size),
                 awaits=torch.full((n, size), UNKNOWN, dtype=torch.int8),
                 policy=t.policy,
+                memory=None if memory is None else memory.of(growing),
             )
             uniforms = torch.rand(n, model.n_draws, generator=torch.Generator().manual_seed(size), dtype=torch.float64)
-            if size == sizes[0]:
-                model.propose(fragments, uniforms, Temperatures())  # tables and kernels are made at the first call
+            if size == sizes[0]:  # tables and kernels are made at the first call
+                model.propose(replace(fragments, memory=None), uniforms, Temperatures())
             began = clock()
             model.propose(fragments, uniforms, Temperatures())
             seconds.append(clock() - began)

@@ -136,9 +136,7 @@ def usable(smiles: str, max_atoms: int) -> tuple[str, int] | None:
         return None
     atoms = list(mol.GetAtoms())
     n_atoms = sum(1 + atom.GetTotalNumHs() for atom in atoms)
-    odd = any(
-        atom.GetSymbol() not in ELEMENTS or atom.GetNumRadicalElectrons() or atom.GetIsotope() for atom in atoms
-    )
+    odd = any(atom.GetSymbol() not in ELEMENTS or atom.GetNumRadicalElectrons() or atom.GetIsotope() for atom in atoms)
     return None if odd or n_atoms > max_atoms else (Chem.MolToSmiles(mol), n_atoms)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 import json
 import sys
@@ -196,3 +197,27 @@ def test_conditional_refuses_weights_that_cannot_be_asked(example, weights, tmp_
     MoleculeStore.from_molecules(atomweave.read(ROOT / "tests" / "reference" / "qm9_molecules.xyz")).write(store)
     with pytest.raises(UsageError, match="no conditions"):
         example("conditional").main(["--quick", "-o", str(tmp_path), "--data", str(store), "--weights", str(weights)])
+
+
+def test_drug_like_molecules_are_neutral_whole_and_each_once(example, tmp_path, capsys):
+    pytest.importorskip("rdkit")
+    (tmp_path / "packages" / "moses" / "dataset" / "data").mkdir(parents=True)
+    rows = [
+        "SMILES,SPLIT",
+        "CCO,train",
+        "OCC,train",
+        "C.C,train",
+        "C[NH3+],train",
+        "C[SiH3],train",
+        "[CH3],train",
+        "CCCS,train",
+    ]
+    with gzip.open(tmp_path / "packages/moses/dataset/data/train.csv.gz", "wt") as file:
+        file.write("\n".join(rows) + "\n")
+    module = example("drug_like")
+    module.SOURCES = [source for source in module.SOURCES if source.name == "MOSES"]
+    arguments = [str(tmp_path / "drugs.smi"), "--packages", str(tmp_path / "packages"), "--max-atoms", "12"]
+    found = module.main(arguments)["MOSES"]
+    assert sorted(zip(found.kept, found.sizes, strict=True)) == [("CCCS", 12), ("CCO", 9)]
+    assert sorted(line.split()[0] for line in (tmp_path / "drugs.smi").read_text().splitlines()) == ["CCCS", "CCO"]
+    assert "MOSES" in capsys.readouterr().out

@@ -65,6 +65,27 @@ def test_wrong_input_is_one_sentence_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["bad.xyz"]
 
 
+def test_conformers_of_smiles_become_a_store(tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    (tmp_path / "a.smi").write_text("CO methanol\nnonsense\nCBr\n")
+    done = atomweave("conformers", "a.smi", "-o", "a.extxyz", "--report", "failed.csv", "--workers", 1, cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "a.extxyz: 2 conformers, 1 failed")
+    assert (tmp_path / "failed.csv").read_text().splitlines()[1] == "a.smi,1,RDKit cannot read the SMILES"
+    done = atomweave("build", "a.extxyz", "-o", "s.safetensors", "--elements", "H, C, O", cwd=tmp_path)
+    assert "elements that are not admitted: Br" in done.stdout
+    store = MoleculeStore.open(tmp_path / "s.safetensors")
+    assert [(molecule.formula, molecule.properties["name"]) for molecule in store] == [("CH4O", "methanol")]
+
+
+def test_when_no_smiles_gives_a_conformer_there_is_no_file(tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    (tmp_path / "a.smi").write_text("nonsense\n")
+    done = atomweave("conformers", "a.smi", "-o", "a.extxyz", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "none of 1 SMILES gave a conformer; the first: RDKit cannot read the SMILES" in done.stderr
+    assert not (tmp_path / "a.extxyz").exists()
+
+
 def test_qm9_without_its_package(tmp_path: Path) -> None:
     code = (
         "import importlib.util, sys; find = importlib.util.find_spec;"

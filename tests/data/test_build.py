@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 
 from atomweave import Molecule
 from atomweave.data.build import build, is_connected, random_splits
-from atomweave.errors import InputError, UsageError
+from atomweave.errors import AtomweaveError, InputError, UsageError
 from atomweave.io import write
 
 H2 = Molecule(["H", "H"], [[0, 0, 0], [0, 0, 0.74]], {"gap": 1.0})
@@ -53,6 +53,15 @@ def test_distance_policy_and_precision_are_reasons_too(tmp_path: Path) -> None:
     assert [refusal.frame for refusal in built.refusals] == [1, 2]
     assert "do not hang together by steps shorter than 2.03" in built.refusals[0].reason
     assert "a coordinate is 1e+06" in built.refusals[1].reason
+
+
+def test_elements_that_are_not_admitted_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "a.extxyz", [H2, APART])
+    built = build([tmp_path / "a.extxyz"], elements=["H", "C"])
+    assert [molecule.formula for molecule in built.store] == ["H2"]
+    assert built.refusals[0].reason == "elements that are not admitted: Xe"
+    with pytest.raises(AtomweaveError, match="Hx"):
+        build([tmp_path / "a.extxyz"], elements=["H", "Hx"])
 
 
 def test_the_same_files_give_the_same_bytes(files: list[Path], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from atomweave.errors import AtomweaveError, InputError, UsageError
 from atomweave.growth.grower import Grown, grow
 from atomweave.growth.trajectories import UNKNOWN, Decision, Proposals
 from atomweave.models.base import Temperatures
+from atomweave.models.weights import Card
 from atomweave.molecule import Molecule
 from atomweave.randomness import fold_in, uniforms
 
@@ -122,6 +123,14 @@ def test_unfinished_molecules_are_counted_and_kept_with_their_reason():
         assert attempt.molecule.properties["finished"] is False
         assert attempt.molecule.properties["reason"] == attempt.reason
     assert grown.reasons == {"no STOP after 6 atoms": len(unfinished)}
+
+
+@pytest.mark.parametrize(("largest", "limit"), [(0, 35), (29, 35), (181, 218)])
+def test_growing_ends_a_fifth_beyond_the_largest_molecule_that_taught(largest, limit):
+    model = Scripted(lambda n: chain(n, stop_at=1000))
+    model.card = Card(largest=largest)
+    (attempt,) = grow(model, 1).attempts
+    assert (attempt.finished, len(attempt.molecule)) == (False, limit)
 
 
 def test_a_molecule_of_max_atoms_may_still_stop():

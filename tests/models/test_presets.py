@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from atomweave.chemistry.radii import longest_bond
 from atomweave.errors import AtomweaveError, UsageError
 from atomweave.models.presets import preset_names, to_yaml
+from atomweave.species import Species
 from atomweave.training.config import RunConfig, load_config
 
 
@@ -142,3 +145,13 @@ def test_identity_of_a_run_leaves_out_where_it_happens():
         assert load_config("symphony", [other]).sha256 != plain.sha256
     cosine = "training.schedule.kind=cosine"
     assert load_config("symphony", [cosine, "training.n_steps=7"]).sha256 != load_config("symphony", [cosine]).sha256
+
+
+@pytest.mark.parametrize("name", [name for name in preset_names() if name.startswith("weaver")])
+def test_every_bond_that_the_policy_may_follow_has_a_density(name):
+    """Atoms of a preset's elements are bonded up to some distance; the position head must reach as far."""
+    model = load_config(name).model
+    assert model.position_head.maximum >= longest_bond(np.array(Species(model.species).numbers))
+    assert (model.position_head.maximum - model.position_head.minimum) / model.position_head.n_distances == (
+        pytest.approx(0.008, rel=0.01)
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +18,14 @@ from ..isolation import CRASH, MEMORY, TIME_OUT, Failure, run_isolated
 from ..molecule import Molecule
 from ..randomness import fold_in
 from .bonds import require_rdkit
+from .radii import bonded_pairs
 
 UNREADABLE = "RDKit cannot read the SMILES"
 PARTS = "several parts"
 NO_PARAMETERS = "the force field has no parameters for an atom of it"
 NOT_EMBEDDED = "no conformer could be embedded"
 NOT_RELAXED = "no conformer came to rest"
+OTHER_BONDS = "its geometry does not show the bonds of the SMILES"
 OTHER = "another error"
 
 MOST_STEPS = 2_000
@@ -115,8 +118,8 @@ def embed(smiles: str, n_conformers: int, seed: int) -> Conformer:
         mol = Chem.AddHs(mol)
         if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
             return Conformer.none(NO_PARAMETERS)
-        options = rdDistGeom.ETKDGv3()
-        options.randomSeed = seed % (2**31 - 1)  # type: ignore[assignment] # RDKit takes a C int, whatever its stubs say
+        options: Any = rdDistGeom.ETKDGv3()
+        options.randomSeed = seed % (2**31 - 1)  # RDKit takes a C int
         if not len(rdDistGeom.EmbedMultipleConfs(mol, n_conformers, options)):
             return Conformer.none(NOT_EMBEDDED)
         relaxed = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(mol, 1, MOST_STEPS, "MMFF94s")
@@ -125,7 +128,12 @@ def embed(smiles: str, n_conformers: int, seed: int) -> Conformer:
     if not np.isfinite(energies[lowest]):
         return Conformer.none(NOT_RELAXED)
     numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], np.uint8)
-    return Conformer("", numbers, mol.GetConformers()[lowest].GetPositions(), float(energies[lowest]))
+    positions = mol.GetConformers()[lowest].GetPositions()
+    # A force field may come to rest with a hydrogen torn off; and the rule for bonds fails on some, such as P-H.
+    meant = {frozenset((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())) for bond in mol.GetBonds()}
+    if {frozenset(pair) for pair in bonded_pairs(numbers, positions).tolist()} != meant:
+        return Conformer.none(OTHER_BONDS)
+    return Conformer("", numbers, positions, float(energies[lowest]))
 
 
 def _failed(failure: Failure) -> Conformer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -67,15 +68,12 @@ def build(
     # Every file is looked up before the first is read.
     readers = [iterate(path, format, _file_progress(progress, i)) for i, path in enumerate(files)]
     refusals: list[Refusal] = []
+    refused = functools.partial(_refused, distance=max_neighbour_distance, admitted=admitted)
 
     def kept() -> Iterator[Molecule]:
         for i, (path, frames) in enumerate(zip(files, readers, strict=True)):
             for index, frame in enumerate(frames):
-                refusal = (
-                    frame
-                    if isinstance(frame, Refusal)
-                    else _refused(path, index, frame, max_neighbour_distance, admitted)
-                )
+                refusal = frame if isinstance(frame, Refusal) else refused(path, index, frame)
                 if refusal is not None:
                     refusals.append(refusal)
                 elif isinstance(frame, Molecule):
