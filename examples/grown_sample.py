@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def grow_and_judge(model: Model, n_molecules: int, seed: int, workers: int = 1, **options: Any) -> dict[str, Any]:
-    """Return shares of valid (of all attempts, with Wilson's 95 % interval), unique (of valid) and finished molecules.
+    """Return shares of valid and stable (of all attempts, with Wilson's 95 % intervals), unique (of valid), finished.
 
     Args:
         model: what grows.
@@ -31,11 +31,15 @@ def grow_and_judge(model: Model, n_molecules: int, seed: int, workers: int = 1, 
         workers=workers,
     )
     valid, unique = headline["valid"], headline["unique"]
-    low, high = wilson(valid.count, valid.total)
+    stable = headline["molecule_stable"]
+    (low, high), (stable_low, stable_high) = wilson(valid.count, valid.total), wilson(stable.count, stable.total)
     return {
         "valid": valid.value,
-        "low": low,
-        "high": high,
+        "valid_low": low,
+        "valid_high": high,
+        "molecule_stable": stable.value,
+        "molecule_stable_low": stable_low,
+        "molecule_stable_high": stable_high,
         "unique": unique.value,
         "n_valid": valid.count,
         "n_unique": unique.count,
@@ -44,7 +48,7 @@ def grow_and_judge(model: Model, n_molecules: int, seed: int, workers: int = 1, 
     }
 
 
-def bars(rows: Sequence[dict[str, Any]]) -> list[list[float]]:
-    """Return how far the intervals of "valid" reach down and up, as matplotlib's `yerr` wants them."""
-    down = [max(0.0, row["valid"] - row["low"]) for row in rows]
-    return [down, [max(0.0, row["high"] - row["valid"]) for row in rows]]
+def bars(rows: Sequence[dict[str, Any]], share: str = "valid") -> list[list[float]]:
+    """Return how far the intervals of a share reach down and up, as matplotlib's error bars want them."""
+    down = [max(0.0, row[share] - row[f"{share}_low"]) for row in rows]
+    return [down, [max(0.0, row[f"{share}_high"] - row[share]) for row in rows]]

@@ -81,8 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         print(f"{place + 1} of {len(missing)}: {point.key}", flush=True)
     shown = {point: numbers["points"][point.key] for point in points}
     print_table(
-        ["point", "valid", "low", "high", "unique"],
-        [[point.key, row["valid"], row["low"], row["high"], row["unique"]] for point, row in shown.items()],
+        ["point", "valid", "valid_low", "valid_high", "unique"],
+        [[point.key, row["valid"], row["valid_low"], row["valid_high"], row["unique"]] for point, row in shown.items()],
     )
     save(options.out, NAME, _figure(shown), numbers)
     return numbers

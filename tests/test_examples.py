@@ -18,7 +18,7 @@ from atomweave.models.heads.angular import AngularConfig, channel_logits
 from atomweave.models.presets import read_config
 from atomweave.models.registry import build_model
 from atomweave.models.weights import Card, save_weights
-from atomweave.training.config import RunConfig
+from atomweave.training.config import RunConfig, load_config
 
 ROOT = Path(__file__).resolve().parent.parent
 pytest.importorskip("matplotlib")
@@ -116,7 +116,7 @@ def test_shipped_figures_resume_by_point(example, weights, tmp_path, monkeypatch
     first = module.main(command)
     check_files(tmp_path, "shipped_figures")
     assert len(first["points"]) == 4
-    assert all(row["low"] <= row["valid"] <= row["high"] for row in first["points"].values())
+    assert all(row["valid_low"] <= row["valid"] <= row["valid_high"] for row in first["points"].values())
     gone = next(iter(first["points"]))
     kept = {key: row for key, row in first["points"].items() if key != gone}
     module.save_numbers(tmp_path / "shipped_figures.json", {**first, "points": kept})
@@ -149,6 +149,22 @@ def test_ablation_trains_every_variant_on_the_same_fragments(example, tmp_path):
     assert [(row["lmax"], row["channels"]) for row in rows] == [(1, 1), (2, 1), (1, 2), (2, 2)]
     assert len({row["fragments"] for row in rows}) == 1
     check_files(tmp_path, "ablation_lmax")
+
+
+def test_weaver_study_trains_and_grows_variants(example, tmp_path):
+    store = tmp_path / "tiny.safetensors"
+    MoleculeStore.from_molecules(atomweave.read(ROOT / "tests" / "reference" / "qm9_molecules.xyz")).write(store)
+    command = ["--quick", "-o", str(tmp_path), "--data", str(store), "--runs", str(tmp_path / "runs")]
+    study = example("weaver_study")
+    rows = study.main(command)["variants"]
+    tried = [f"temperature {temperature:g}" for temperature in study.TEMPERATURES]
+    assert [row["variant"] for row in rows] == ["weaver-small", *tried, "no torsion series"]
+    check_files(tmp_path, "weaver_study")
+
+
+def test_every_variant_of_the_weaver_study_changes_the_configuration(example):
+    configs = [load_config("weaver-small", changes) for changes in example("weaver_study").VARIANTS.values()]
+    assert all(configs.count(config) == 1 for config in configs)
 
 
 def test_correlated_batches_see_losses_at_fragments(example, tmp_path):

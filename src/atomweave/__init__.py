@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from .errors import AtomweaveError
     from .evaluation.evaluate import evaluate
     from .evaluation.evaluation import Evaluation
+    from .growth.completion import complete
     from .growth.grower import Grown, grow
     from .io import read, write
     from .models.base import Temperatures
+    from .models.likelihood import log_likelihood
     from .models.weights import load_model as load
     from .molecule import Molecule
     from .species import Species
@@ -34,9 +36,11 @@ _HOMES = {
     "MoleculeStore": ("data.store", "MoleculeStore"),
     "Species": ("species", "Species"),
     "Temperatures": ("models.base", "Temperatures"),
+    "complete": ("growth.completion", "complete"),
     "evaluate": ("evaluation.evaluate", "evaluate"),
     "grow": ("growth.grower", "grow"),
     "load": ("models.weights", "load_model"),
+    "log_likelihood": ("models.likelihood", "log_likelihood"),
     "read": ("io", "read"),
     "write": ("io", "write"),
 }
@@ -49,9 +53,11 @@ __all__ = [
     "MoleculeStore",
     "Species",
     "Temperatures",
+    "complete",
     "evaluate",
     "grow",
     "load",
+    "log_likelihood",
     "read",
     "write",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -52,14 +53,17 @@ def agrees_with_reference(molecule: Molecule, trajectories: Trajectories, row: i
     assert sorted(order) == list(range(len(molecule)))
     assert trajectories.species[row, : len(order)].tolist() == SPECIES.indices(molecule.numbers[order]).tolist()
     assert order[0] in start_atoms(molecule, config)
+    log_q = -math.log(len(start_atoms(molecule, config)))
     for k in range(1, len(order)):
         got = [(order[f], order[a]) for f, a in alternatives(trajectories, row, k - 1)]
         assert len(got) == len(set(got))
+        log_q -= math.log(len(got))
         assert set(got) == admissible_pairs(molecule, order[:k], config)
         drawn = (int(trajectories.focus[row, k - 1]), int(trajectories.target[row, k - 1]))
         assert drawn[1] == k
         assert drawn in alternatives(trajectories, row, k - 1)
     assert alternatives(trajectories, row, len(order) - 1) == []
+    assert float(trajectories.log_q[row]) == pytest.approx(log_q)
 
 
 @pytest.mark.parametrize("heavy_first", [False, True])

@@ -116,6 +116,20 @@ class ModelLaws:
             assert_close(alone.positions, together.positions[here])
             assert_close(alone.log_prob, together.log_prob[here])
 
+    def test_an_atom_that_has_ended_is_no_focus(self, dtype: torch.dtype) -> None:
+        model, t = self.taught(dtype)
+        rng = torch.Generator().manual_seed(3)
+        fragments, n_placed = _fragments(t.species, t.positions, t.n_atoms), 0
+        awaits = torch.zeros_like(fragments.awaits)
+        awaits[:, 0] = 2
+        for _ in range(20):
+            uniforms = torch.rand(len(t.n_atoms), model.n_draws, generator=rng, dtype=torch.float64)
+            proposals = propose(model, replace(fragments, awaits=awaits), uniforms)
+            assert not proposals.focus.any()
+            assert torch.isfinite(proposals.log_prob).all()
+            n_placed += int((proposals.kind == Decision.PLACE).sum())
+        assert n_placed
+
 
 def log_prob(model: Model, t: Trajectories) -> Tensor:
     """Return (n_molecules,) log-densities."""

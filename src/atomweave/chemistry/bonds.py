@@ -171,7 +171,7 @@ def perceive_atoms(numbers: np.ndarray, positions: np.ndarray, close: ClosePairs
     if not len(pairs):
         return Perception(NO_BONDS)
     with rdBase.BlockLogs():  # the reason is returned, so RDKit need not print it
-        mol = _skeleton(numbers, positions, pairs)
+        mol = skeleton(numbers, positions, pairs)
         try:
             DetermineBondOrders(mol, charge=0, maxIterations=MAX_ITERATIONS)
         except (ValueError, RuntimeError) as error:
@@ -213,7 +213,8 @@ def _ring_sizes(mol: Chem.Mol) -> tuple[int, ...]:
     return tuple(len(ring) for ring in (rings if len(rings) == n_independent else Chem.GetSSSR(mol)))
 
 
-def _skeleton(numbers: np.ndarray, positions: np.ndarray, pairs: np.ndarray) -> Chem.RWMol:
+def skeleton(numbers: np.ndarray, positions: np.ndarray, pairs: np.ndarray) -> Chem.RWMol:
+    """Return an RDKit molecule whose bonds, (n_bonds, 2) `pairs`, are all single, with one conformer."""
     from rdkit import Chem
 
     mol = Chem.RWMol()

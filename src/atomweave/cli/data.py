@@ -39,6 +39,7 @@ def build(
         float | None,
         typer.Option(help="Refuse molecules that fall apart if only atoms nearer than this (Å) hold together."),
     ] = None,
+    elements: Annotated[str | None, typer.Option(help="Refuse molecules that hold any other, e.g. H,C,N,O,F.")] = None,
     split: Annotated[
         str | None, typer.Option(help="Random splits by share, e.g. train=0.8,valid=0.1,test=0.1.")
     ] = None,
@@ -66,6 +67,7 @@ def build(
             files,
             format=input_format,
             max_neighbour_distance=max_neighbour_distance,
+            elements=None if elements is None else [symbol.strip() for symbol in elements.split(",")],
             splits=_shares(split),
             seed=seed,
             progress=progress,
@@ -79,6 +81,43 @@ def build(
         typer.echo(f"each refusal is listed in {report}")
     for name, indices in built.store.splits.items():
         typer.echo(f"split {name}: {len(indices):,}")
+
+
+@app.command()
+def conformers(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A SMILES file: one a line, a name may follow.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output: .sdf, .xyz, .extxyz, .db or .npz.")],
+    number: Annotated[int, typer.Option("--conformers", "-n", min=1, help="Embed so many, keep the lowest.")] = 1,
+    report: Annotated[Path | None, typer.Option(help="CSV of what failed: file, frame (from 0), reason.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides what is embedded.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes, by default one a CPU.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds for one molecule.")] = 30.0,
+) -> None:
+    """Make one conformer of low energy (ETKDGv3, MMFF94s) of every SMILES; `data build` stores them."""
+    from collections import Counter
+
+    from ..chemistry.conformers import conformers_of
+    from ..data.build import write_report
+    from ..errors import InputError
+    from ..io import Refusal, format_of, write
+    from ..io.smiles import read_smiles
+    from .progress import progress
+
+    format_of(output)  # a suffix that belongs to no format is found before the work
+    lines = read_smiles(file)
+    smiles = [line.smiles for line in lines]
+    with progress("embedding", "molecules") as show:
+        found = conformers_of(smiles, n_conformers=number, seed=seed, workers=workers, timeout=timeout, progress=show)
+    failed = [Refusal(str(file), index, made.reason) for index, made in enumerate(found) if made.reason]
+    if report is not None:
+        write_report(report, failed)
+    if len(failed) == len(found):
+        raise InputError(f"{file}: none of {len(found)} SMILES gave a conformer; the first: {failed[0].reason}.")
+    made = zip(lines, found, strict=True)
+    write(output, (each.molecule(line.smiles, line.name) for line, each in made if not each.reason))
+    typer.echo(f"{output}: {len(found) - len(failed):,} conformers, {len(failed):,} failed")
+    for reason, count in Counter(refusal.kind for refusal in failed).most_common():
+        typer.echo(f"{count:8,}  {reason}")
 
 
 @app.command()

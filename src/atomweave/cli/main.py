@@ -26,7 +26,9 @@ VERBS = {
     "data": "Build, fetch and inspect stores of molecules.",
     "train": "Teach a model from a store; run again to resume.",
     "sample": "Grow molecules with a trained model.",
+    "complete": "Grow what is missing of given fragments.",
     "evaluate": "Judge molecules, anybody's, beside data and published figures.",
+    "score": "Say how likely molecules are under a model.",
     "models": "List presets and the weights that ship.",
 }
 """Every verb with its line of help. Each lives in `cli/<verb>.py`, which holds a Typer `app`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,13 +48,18 @@ def train(
         raise UsageError(f"{missing} is missing: atomweave train {preset} --data qm9.safetensors --out runs/a.")
 
     from ..data.store import MoleculeStore
+    from ..growth.grower import size_limit
     from ..training.loop import train as run
+    from ..training.validation import split_indices
 
+    store = MoleculeStore.open(data)
+    taught = split_indices(store, config.training.train_split, "train_split")
+    sampler = functools.partial(judge_samples, max_atoms=size_limit(int(store.sizes[taught].max(initial=0))))
     outcome = run(
         config,
-        MoleculeStore.open(data),
+        store,
         out,
-        sampler=judge_samples if config.training.samples_every is not None else None,
+        sampler=sampler if config.training.samples_every is not None else None,
         max_minutes=max_minutes,
         init_from=init_from,
         data_name=data.name,
@@ -69,7 +75,7 @@ def train(
         raise typer.Exit(INCOMPLETE)
 
 
-def judge_samples(model: Model, n_molecules: int, seed: int) -> dict[str, float]:
+def judge_samples(model: Model, n_molecules: int, seed: int, max_atoms: int | None = None) -> dict[str, float]:
     """Grow molecules and return their headline figures as shares of all attempts.
 
     Where RDKit is not installed, what is left is look-up stability.
@@ -80,7 +86,7 @@ def judge_samples(model: Model, n_molecules: int, seed: int) -> dict[str, float]
     from ..isolation import available_cpus
 
     n_workers = available_cpus() if model.device.type == "cpu" else 1
-    attempts = grow(model, n_molecules, seed=seed, workers=n_workers).attempts
+    attempts = grow(model, n_molecules, seed=seed, max_atoms=max_atoms, workers=n_workers).attempts
     if find_spec("rdkit") is None:
         finished = [attempt.molecule for attempt in attempts if attempt.finished]
         n_stable = int(stability(finished).molecule_stable.sum()) if finished else 0

@@ -15,6 +15,7 @@ from ..files import write_atomic
 from ..io import Refusal, iterate
 from ..molecule import Molecule
 from ..randomness import fold_in
+from ..species import SYMBOLS, Species
 from .store import MoleculeStore, out_of_range
 
 
@@ -36,6 +37,7 @@ def build(
     *,
     format: str | None = None,  # noqa: A002 - as in `io.iterate`
     max_neighbour_distance: float | None = None,
+    elements: Sequence[str] | None = None,
     splits: Mapping[str, float] | None = None,
     seed: int = 0,
     progress: Callable[[int, float], None] | None = None,
@@ -47,6 +49,7 @@ def build(
         files: paths; several formats may be mixed.
         format: name of the format of all files; by default each suffix decides.
         max_neighbour_distance: refuse molecules that fall apart when only atoms nearer than this (Å) hold together.
+        elements: refuse molecules that hold any other than these, by symbol; None admits all.
         splits: name -> share of the molecules, drawn at random; shares may leave molecules out.
         seed: decides the splits.
         progress: called with the index of the file and the share of it that has been read.
@@ -54,12 +57,13 @@ def build(
 
     Raises:
         InputError: if a file does not exist, or no molecule is kept.
-        UsageError: if a format, a distance or the shares make no sense.
+        UsageError: if a format, a distance, an element or the shares make no sense.
     """
     shares = dict(splits or {})
     _check_shares(shares)
     if max_neighbour_distance is not None and not max_neighbour_distance > 0:
         raise UsageError(f"max_neighbour_distance is {max_neighbour_distance}, wanted a distance in Å above 0.")
+    admitted = None if elements is None else frozenset(Species(elements).numbers)
     # Every file is looked up before the first is read.
     readers = [iterate(path, format, _file_progress(progress, i)) for i, path in enumerate(files)]
     refusals: list[Refusal] = []
@@ -67,7 +71,11 @@ def build(
     def kept() -> Iterator[Molecule]:
         for i, (path, frames) in enumerate(zip(files, readers, strict=True)):
             for index, frame in enumerate(frames):
-                refusal = frame if isinstance(frame, Refusal) else _refused(path, index, frame, max_neighbour_distance)
+                refusal = (
+                    frame
+                    if isinstance(frame, Refusal)
+                    else _refused(path, index, frame, max_neighbour_distance, admitted)
+                )
                 if refusal is not None:
                     refusals.append(refusal)
                 elif isinstance(frame, Molecule):
@@ -125,11 +133,20 @@ def is_connected(positions: np.ndarray, distance: float) -> bool:
     return len(remaining) == 0
 
 
-def _refused(path: str | Path, index: int, molecule: Molecule, distance: float | None) -> Refusal | None:
+def _refused(
+    path: str | Path, index: int, molecule: Molecule, distance: float | None, admitted: frozenset[int] | None
+) -> Refusal | None:
     reason = out_of_range(molecule)
+    if reason is None and admitted is not None:
+        reason = _foreign(molecule, admitted)
     if reason is None and distance is not None and not is_connected(molecule.positions, distance):
         reason = f"the atoms do not hang together by steps shorter than {distance} Å"
     return None if reason is None else Refusal(str(path), index, reason)
+
+
+def _foreign(molecule: Molecule, admitted: frozenset[int]) -> str | None:
+    found = [SYMBOLS[number] for number in sorted(set(molecule.numbers.tolist()) - admitted)]
+    return f"elements that are not admitted: {', '.join(found)}" if found else None
 
 
 def _file_progress(progress: Callable[[int, float], None] | None, index: int) -> Callable[[float], None] | None:

@@ -97,12 +97,12 @@ def write_molecules(path: str | Path, evaluation: Evaluation) -> None:
     names = metric_columns(evaluation)
     with write_atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow([*BASE_COLUMNS, *(_cell(name) for _, _, name in names)])
+        rows.writerow([*BASE_COLUMNS, *(csv_cell(name) for _, _, name in names)])
         for scored in evaluation.sets:
             for sample, results in zip(scored.samples, scored.results, strict=True):
                 columns = columns_of(results, names, len(sample)).values()
                 for base, *values in zip(_base_rows(scored.name, sample), *columns, strict=True):
-                    rows.writerow([_cell(value) for value in (*base, *values)])
+                    rows.writerow([csv_cell(value) for value in (*base, *values)])
 
 
 def _set(scored: Scored) -> dict[str, Any]:
@@ -213,7 +213,7 @@ def _base_rows(name: str, sample: Sample) -> Iterator[tuple[Any, ...]]:
         yield name, sample.source, label, index, formula, n_atoms, *verdicts
 
 
-def _cell(value: Any) -> str:
+def csv_cell(value: Any) -> str:
     """Return the text of a CSV cell; empty where there is no value."""
     if isinstance(value, np.generic):
         value = value.item()

@@ -19,6 +19,7 @@ from ..molecule import COINCIDENT_DISTANCE, Molecule
 from ..randomness import fold_in, uniforms
 from ..species import NUMBERS
 from .conditions import Request
+from .starts import Start
 from .trajectories import UNKNOWN, Decision, Fragments
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class GrowthPlan:
 
     seed: int
     temperatures: Temperatures
-    start: str | Molecule | None  # element symbol, fragment, or None: drawn from the model's own start distribution
+    start: str | tuple[Start, ...] | None  # element symbol, fragments, or None: the model's own start distribution
+    each: int  # attempts on each fragment: attempt i goes on from fragment i // each
     max_atoms: int  # a molecule that has this many atoms and does not stop is unfinished
     slots: int  # how many fragments the model sees at a time
     asked: tuple[Request, ...] = ()  # of every molecule, or of each by index; nothing where empty
@@ -89,17 +91,24 @@ class _Block:
         self.asked = [plan.asked[i % len(plan.asked)] for i in self.index] if plan.asked else []
         rows = [model.conditions.row(request).tolist() for request in self.asked]
         self.conditions = torch.tensor(rows, device=model.device) if self.asked else None
-        if isinstance(plan.start, Molecule):
-            # float32 holds coordinates well only near the origin: the model sees the fragment from its centre.
-            self.origin = plan.start.positions.mean(0)
-            self.n_atoms = np.full(n_molecules, len(plan.start))
-            self.species[:, : len(plan.start)] = self.vocabulary.indices(plan.start.numbers)
-            self.positions[:, : len(plan.start)] = plan.start.positions - self.origin
-        else:
-            self.origin = np.zeros(3)
-            self.n_atoms = np.ones(n_molecules, np.int64)
+        self.n_atoms = np.ones(n_molecules, np.int64)
+        self.origin = np.zeros((n_molecules, 3))
+        self.starts = [plan.start[i // plan.each] for i in self.index] if isinstance(plan.start, tuple) else []
+        for row, start in enumerate(self.starts):
+            self._begin(row, start)
+        if not self.starts:
             self.species[:, 0] = self._first_species(model)
         self.memory = model.remember(n_molecules, plan.max_atoms)
+
+    def _begin(self, row: int, start: Start) -> None:
+        """Place the atoms of a given fragment, in its growth order."""
+        n_given = self.n_atoms[row] = len(start.order)
+        positions = start.given.molecule.positions[start.order]
+        # float32 holds coordinates well only near the origin: the model sees the fragment from its centre.
+        self.origin[row] = positions.mean(0)
+        self.species[row, :n_given] = self.vocabulary.indices(start.given.molecule.numbers[start.order])
+        self.positions[row, :n_given] = positions - self.origin[row]
+        self.awaits[row, :n_given] = start.awaits
 
     def _first_species(self, model: Model) -> np.ndarray:
         """Return (n_molecules,) species indices of the first atoms; a drawn one adds to the log-density."""
@@ -201,14 +210,17 @@ class _Block:
             self.reasons[row] = reason
 
     def attempts(self) -> list[Attempt]:
-        """Return the block's attempts with checked molecules; a start fragment's own atoms come back bit for bit."""
+        """Return the block's attempts with checked molecules; given atoms come first, as given to the last bit."""
         return [self._attempt(row) for row in range(len(self.index))]
 
     def _attempt(self, row: int) -> Attempt:
         n_atoms, index, reason = self.n_atoms[row], int(self.index[row]), self.reasons[row]
-        positions = self.positions[row, :n_atoms].astype(np.float64) + self.origin
-        if isinstance(self.plan.start, Molecule):
-            positions[: len(self.plan.start)] = self.plan.start.positions
+        numbers = self.vocabulary.atomic_numbers(self.species[row, :n_atoms])
+        positions = self.positions[row, :n_atoms].astype(np.float64) + self.origin[row]
+        given = self.starts[row].given if self.starts else None
+        if given is not None:
+            numbers[: len(given.molecule)] = given.molecule.numbers
+            positions[: len(given.molecule)] = given.molecule.positions
         log_prob = float(self.log_prob[row]) if np.isfinite(self.log_prob[row]) else None
         told = {
             "seed": self.plan.seed,
@@ -217,9 +229,10 @@ class _Block:
             "reason": reason,
             "log_prob": log_prob,
             **({f"asked_{name}": value for name, value in self.asked[row].items()} if self.asked else {}),
+            **(given.told if given is not None else {}),
         }
         molecule = Molecule(
-            self.vocabulary.atomic_numbers(self.species[row, :n_atoms]),
+            numbers,
             positions,
             {name: value for name, value in told.items() if value is not None},
         )

@@ -9,6 +9,7 @@ computes with the same number of threads.
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from ..molecule import Molecule
 from ..species import NUMBERS
 from .blocks import Attempt, GrowthPlan, grow_block
 from .conditions import OutsideRangeWarning, Request, n_atoms_of
+from .starts import Given, Start
 
 if TYPE_CHECKING:
     from ..models.base import Model, Temperatures
@@ -34,6 +36,25 @@ BLOCK = 512
 
 CPU_SLOTS = 64
 """Fragments at a time on a CPU: 128 is an eighth faster for a small model, no faster for a large, and takes memory."""
+
+
+USUAL_LIMIT = 35
+"""Atoms at which growing ends where nobody knows how large the molecules were that taught the model."""
+
+
+ROOM = 20
+"""Atoms that any given fragment may get, should that be more."""
+
+
+def size_limit(largest: int, given: int = 0) -> int:
+    """Return how many atoms a molecule may get unless the caller says so: a fifth above the largest that taught.
+
+    Args:
+        largest: atoms of the largest molecule that taught the model (QM9: 29, which gives 35); 0 if it is not known.
+        given: atoms of the largest fragment that is given; 0 where none is.
+    """
+    limit = math.ceil(1.2 * largest) if largest else USUAL_LIMIT
+    return max(limit, given + ROOM) if given else limit
 
 
 @dataclass(frozen=True)
@@ -60,9 +81,9 @@ def grow(
     seed: int = 0,
     *,
     temperatures: Temperatures | None = None,
-    start: str | Molecule | None = None,
+    start: str | Molecule | Sequence[Given] | None = None,
     conditions: Request | Sequence[Request] | None = None,
-    max_atoms: int = 35,
+    max_atoms: int | None = None,
     block: int = BLOCK,
     slots: int | None = None,
     device: str | torch.device | None = None,
@@ -77,11 +98,13 @@ def grow(
         n_molecules: how many attempts to make.
         seed: names the random numbers.
         temperatures: of the decisions; None draws from the model's own distribution.
-        start: the first atom's element symbol, or a fragment whose atoms come back bit for bit, or None to draw the
-            first atom from the model's own distribution.
+        start: the first atom's element symbol, or None to draw it from the model's own distribution; or a fragment
+            whose atoms come back bit for bit; or several of them, each of which gets an equal share of the attempts,
+            the first fragment the first (`completion.complete`).
         conditions: what the molecules shall be, where the model was taught to be told: {"gap": 4.0},
             {"n_atoms": 18}, {"composition": "C7H10O2"}; for all of them, or a list of one for each.
-        max_atoms: a molecule of so many atoms that does not stop is unfinished.
+        max_atoms: a molecule of so many atoms that does not stop is unfinished; None goes a fifth beyond the largest
+            that taught the weights, or 20 beyond the largest fragment (`size_limit`).
         block: molecules a block; with `slots` and `threads` it decides the last bits of the result.
         slots: fragments that the model sees at a time; None takes 64 on a CPU, the whole block elsewhere.
         device: where to compute; None leaves the model where it is. A model given as such is moved there.
@@ -103,14 +126,18 @@ def grow(
 
         temperatures = Temperatures()
     loaded = _loaded(model, device)
+    if max_atoms is None:
+        card = getattr(loaded, "card", None)  # only loaded weights have one
+        max_atoms = size_limit(0 if card is None else card.largest, largest_given(start))
     if slots is None:
         slots = CPU_SLOTS if loaded.device.type == "cpu" else block
-    asked = _requests(conditions, n_molecules)
-    plan = GrowthPlan(seed, temperatures, start, max_atoms, slots, asked)
     if workers > 1 and loaded.device.type != "cpu":
         raise UsageError(f"workers: got {workers} on {loaded.device}, wanted 1: they would only share the one device.")
-    check_start(start, loaded, max_atoms)
-    _check_asked(asked, start, loaded, max_atoms)
+    asked = _requests(conditions, n_molecules)
+    starts = _starts(start, loaded, n_molecules, max_atoms)
+    each = n_molecules // len(starts) if isinstance(starts, tuple) else 1
+    _check_asked(asked, starts, loaded, max_atoms)
+    plan = GrowthPlan(seed, temperatures, starts, each, max_atoms, slots, asked)
     tasks = [(first, min(block, n_molecules - first)) for first in range(0, n_molecules, block)]
 
     def report(done: int) -> None:
@@ -129,24 +156,46 @@ def grow(
     return Grown([attempt for attempts in blocks for attempt in attempts])
 
 
-def check_start(start: str | Molecule | None, model: Model, max_atoms: int) -> None:
-    """Refuse a start from which `model` cannot grow.
+def largest_given(start: str | Molecule | Sequence[Given] | None) -> int:
+    """Return the number of atoms of the largest fragment to start from, 0 where there is none."""
+    if start is None or isinstance(start, str):
+        return 0
+    return len(start) if isinstance(start, Molecule) else max((len(given.molecule) for given in start), default=0)
+
+
+def _starts(
+    start: str | Molecule | Sequence[Given] | None, model: Model, n_molecules: int, max_atoms: int
+) -> str | tuple[Start, ...] | None:
+    """Return the start in the model's own terms, or refuse what `model` cannot grow from.
 
     Raises:
-        UsageError: if it is no element symbol, or has more than `max_atoms` atoms.
+        UsageError: if it is no element symbol, or has more than `max_atoms` atoms, or a site that cannot be one.
         InputError: if it holds an element that the model does not know.
     """
-    if isinstance(start, Molecule):
-        if len(start) > max_atoms:
-            raise UsageError(
-                f"max_atoms: got {max_atoms}, wanted at least the {len(start)} atoms of the start fragment."
-            )
-        model.species.indices(start.numbers)
-    elif start is not None:
+    if start is None:
+        return None
+    if isinstance(start, str):
         if start not in NUMBERS:
             raise UsageError(f"start: got {start!r}, wanted an element symbol such as 'H' or a Molecule.")
         if NUMBERS[start] not in model.species.numbers:
             raise InputError(f"start: {start} is not among this model's elements: {' '.join(model.species.symbols)}.")
+        return start
+    fragments = [Given(start)] if isinstance(start, Molecule) else start
+    if not fragments or n_molecules % len(fragments):
+        raise UsageError(f"n_molecules: got {n_molecules}, wanted a multiple of the {len(fragments)} start fragments.")
+    largest = largest_given(fragments)
+    if largest > max_atoms:
+        raise UsageError(f"max_atoms: got {max_atoms}, wanted at least the {largest} atoms of the start fragment.")
+    starts = []
+    for place, given in enumerate(fragments):
+        try:
+            model.species.indices(given.molecule.numbers)
+            starts.append(Start.of(given, model.policy))
+        except (InputError, UsageError) as error:
+            if len(fragments) == 1:
+                raise
+            raise type(error)(f"fragment {place} (counted from 0): {error}") from None
+    return tuple(starts)
 
 
 def _requests(conditions: Request | Sequence[Request] | None, n_molecules: int) -> tuple[Request, ...]:
@@ -158,13 +207,15 @@ def _requests(conditions: Request | Sequence[Request] | None, n_molecules: int) 
     return tuple(dict(request) for request in conditions)
 
 
-def _check_asked(asked: tuple[Request, ...], start: str | Molecule | None, model: Model, max_atoms: int) -> None:
+def _check_asked(
+    asked: tuple[Request, ...], starts: str | tuple[Start, ...] | None, model: Model, max_atoms: int
+) -> None:
     """Refuse what cannot be asked, and warn of what the model has never seen.
 
     Raises:
         UsageError: if the model cannot be told it, a value means nothing, or no attempt could ever meet it.
     """
-    least = len(start) if isinstance(start, Molecule) else 1
+    least = max(len(start.order) for start in starts) if isinstance(starts, tuple) else 1
     remarks: dict[str, None] = {}
     for request in asked:
         row = model.conditions.row(request)

@@ -94,6 +94,11 @@ class Batches:
         """What all molecules could be told, (n_molecules, n_columns) float32; None where nothing is."""
         return None if self.conditions is None else torch.from_numpy(self.conditions.measure(self.store, self.indices))
 
+    @property
+    def largest(self) -> int:
+        """Number of atoms of the largest molecule that is visited."""
+        return int((self.store.offsets[self.indices + 1] - self.store.offsets[self.indices]).max())
+
     def batch(self, step: int) -> Trajectories:
         """Return batch number `step`, counted from 0 across epochs.
 

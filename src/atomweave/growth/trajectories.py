@@ -53,8 +53,8 @@ class Trajectories:
     awaits: Tensor | None = None
     # (n_molecules, n_decisions) int64, further neighbours of the focus at COUNT; 0 elsewhere; None as above.
     count: Tensor | None = None
-    # (n_molecules,) float64, log-probability that the policy draws this trajectory of the molecule, nats; NaN where the
-    # decisions are single questions rather than a trajectory; None where a policy does not say.
+    # (n_molecules,) float64, log-probability that the policy draws this trajectory of the molecule, nats; NaN where it
+    # begins with a given fragment; None where a policy does not say.
     log_q: Tensor | None = None
     # (n_molecules, n_columns) float32, what the model is told of the molecules, NaN where nothing: see
     # `growth.conditions`; None where nothing is told at all.

@@ -7,6 +7,7 @@ from typing import Any, Protocol, cast
 
 TASKS = {
     "bonds": "chemistry.bonds_task",
+    "conformer": "chemistry.conformers_task",
     "gspherenet": "chemistry.gspherenet_checker_task",
     "lookup": "chemistry.lookup_task",
     "openbabel": "chemistry.openbabel_task",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..growth.policies import PolicyConfig
     from ..molecule import Molecule
     from .embedders.conditions import ConditionEmbedding
+    from .likelihood import LogLikelihood
     from .weights import Card
 
 
@@ -147,3 +148,9 @@ class Model(nn.Module, ABC):
         from ..growth.grower import grow
 
         return grow(self, n_molecules, seed=seed, **options).molecules
+
+    def log_likelihood(self, molecule: Molecule, n_orders: int = 16, seed: int = 0) -> LogLikelihood:
+        """Return a lower bound on the log-density of one molecule; see `atomweave.log_likelihood` for many."""
+        from .likelihood import log_likelihood
+
+        return log_likelihood(self, [molecule], n_orders, seed)[0]

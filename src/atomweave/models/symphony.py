@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, field_validator
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..config import Config
 from ..geometry.edges import pairs_within, prefix_rows
@@ -130,6 +130,9 @@ class Symphony(Model):
         pairs = pairs_within(f.positions, f.n_atoms, self.focus_embedder.config.cutoff)
         invariants = self.focus_embedder(pairs, f.species, rows, lmax=0)[0][0]
         logits = self.focus_head(invariants, rows.row)[:, 0]
+        # It was never taught that atoms end; where some have, it is conditioned on a focus among the others.
+        ended = nn.functional.pad((f.awaits == 0).repeat_interleave(n_species, 1), (1, 0))  # never STOP
+        logits = logits.masked_fill(ended, -torch.inf)
         log_p = logits.log_softmax(-1)
         # STOP's logit is zero at any temperature, so that dividing all logits tempers STOP as well.
         choice = draw_index((logits / temperatures.focus).softmax(-1), uniforms[:, 0])

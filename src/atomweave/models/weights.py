@@ -47,6 +47,7 @@ class Card(Config):
     parameters: int = 0
     data: str = Field("", description="what they learnt from, with the split")
     data_sha256: str = Field("", description="hash of the store")
+    largest: int = Field(0, ge=0, description="atoms of the largest molecule they learnt from; 0 where it is not known")
     policy: str = Field("", description="growth policy and start rule")
     steps: int = 0
     fragments: int = Field(0, description="decisions seen in training")

@@ -297,6 +297,7 @@ class _Run:
             parameters=n_parameters(self.learner.model),
             data=f"{self.data_name} {self.settings.train_split}".strip(),
             data_sha256=self.state.store_sha256,
+            largest=self.batches.largest,
             policy=f"{self.learner.model.policy!r}",
             steps=self.state.step,
             fragments=self.state.fragments,

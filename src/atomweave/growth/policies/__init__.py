@@ -21,6 +21,13 @@ def build_policy(config: NearestConfig | BreadthFirstConfig, species: Species) -
     return NearestPolicy(config, species)
 
 
+def whole_molecules(config: NearestConfig | BreadthFirstConfig) -> NearestConfig | BreadthFirstConfig:
+    """Return the policy without its share of given fragments: every molecule grows from one atom, with a log q."""
+    if isinstance(config, BreadthFirstConfig):
+        return config.model_copy(update={"fragment_share": 0.0})
+    return config
+
+
 __all__ = [
     "BreadthFirstConfig",
     "BreadthFirstPolicy",
@@ -30,4 +37,5 @@ __all__ = [
     "Policy",
     "PolicyConfig",
     "build_policy",
+    "whole_molecules",
 ]

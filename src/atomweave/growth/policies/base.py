@@ -65,8 +65,20 @@ class Policy(ABC):
             and the `Fate` of every molecule, (n_molecules,) int64.
         """
 
-    def grow_molecules(self, molecules: Sequence[Molecule], seed: int = 0) -> tuple[Trajectories, NDArray]:
-        """Draw one trajectory a molecule, as `grow`; molecule i draws from stream i of `seed`.
+    def grow_molecules(
+        self,
+        molecules: Sequence[Molecule],
+        seed: int = 0,
+        streams: NDArray | None = None,
+        repeats: NDArray | None = None,
+    ) -> tuple[Trajectories, NDArray]:
+        """Draw one trajectory a molecule, as `grow`.
+
+        Args:
+            molecules: the batch.
+            seed: names the random numbers.
+            streams: (n_molecules,) the stream of `seed` that each molecule draws from; None gives molecule i stream i.
+            repeats: (n_molecules,) how many trajectories its stream has drawn before; None is none.
 
         Raises:
             InputError: if an element is not in the vocabulary.
@@ -78,6 +90,7 @@ class Policy(ABC):
         for row, molecule in enumerate(molecules):
             species[row, : len(molecule)] = self.species.indices(molecule.numbers)
             positions[row, : len(molecule)] = molecule.positions
-        rows = np.arange(len(molecules))
-        draws = uniforms(fold_in(seed, "policy"), rows, np.zeros_like(rows), self.n_draws(int(width)))
+        streams = np.arange(len(molecules)) if streams is None else streams
+        repeats = np.zeros_like(streams) if repeats is None else repeats
+        draws = uniforms(fold_in(seed, "policy"), streams, repeats, self.n_draws(int(width)))
         return self.grow(species, positions, n_atoms, draws)

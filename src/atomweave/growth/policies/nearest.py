@@ -107,7 +107,8 @@ class NearestPolicy(Policy):
             fate[apart] = np.where(fate[apart] == Fate.KEPT, Fate.APART, fate[apart])
 
         kept = fate == Fate.KEPT
-        return self._trajectories(species, positions, n_atoms, order, focus, pairs, kept), fate
+        n_starts = candidates.sum(1)
+        return self._trajectories(species, positions, n_atoms, order, focus, pairs, kept, n_starts), fate
 
     def _neighbour_distances(self, positions: NDArray, present: NDArray) -> NDArray:
         """Return (n_molecules, n_atoms, n_atoms) Å, infinite between atoms that are no neighbours."""
@@ -138,6 +139,7 @@ class NearestPolicy(Policy):
         focus: NDArray,
         pairs: list[tuple[NDArray, ...]],
         kept: NDArray,
+        n_starts: NDArray,
     ) -> Trajectories:
         """Put the kept molecules and their decisions into growth order."""
         n_atoms = np.asarray(n_atoms[kept], np.int64)
@@ -157,6 +159,9 @@ class NearestPolicy(Policy):
         row, decision, f, atom = (np.concatenate(part) for part in zip(*pairs, strict=True)) if pairs else _NO_PAIRS
         new_row = np.cumsum(kept) - 1
         of_kept = kept[row]
+        # The first atom, and then every pair (focus, target), is as likely as its alternatives.
+        n_pairs = np.bincount(row * species.shape[1] + decision, minlength=species.size).reshape(species.shape)
+        log_q = -np.log(n_starts[kept]) - np.log(np.maximum(n_pairs[kept], 1)).sum(1)
         return Trajectories(
             species=torch.from_numpy(grown_species),
             positions=torch.from_numpy(x.astype(np.float32)),
@@ -170,6 +175,7 @@ class NearestPolicy(Policy):
             alternative_focus=torch.from_numpy(f[of_kept]),
             alternative_target=torch.from_numpy(growth_index[row[of_kept], atom[of_kept]]),
             policy=self.config.kind,
+            log_q=torch.from_numpy(log_q),
         )
 
 
