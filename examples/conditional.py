@@ -1,9 +1,9 @@
 """Asking Weaver for a number of atoms or a composition, and counting how often the molecules have it.
 
 Every attempt is asked for what one molecule of the validation set has; the same attempts without a question are the
-chance level. Without --weights, a tiny Weaver is taught first, in a few minutes on one core; a
-run that is stopped goes on where it was. With --xtb, HOMO-LUMO gaps are asked for, too, and
-compared with those of GFN2-xTB: another property than QM9's B3LYP gap, which it only follows in order.
+chance level. Without --weights, a tiny Weaver is taught first, in a few minutes on one core; a run that is stopped goes
+on where it was. With --xtb, HOMO-LUMO gaps are asked for, too, and compared with those of GFN2-xTB: another property
+than QM9's B3LYP gap.
 """
 
 from __future__ import annotations

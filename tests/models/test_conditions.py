@@ -16,8 +16,12 @@ from atomweave.growth.trajectories import Fragments
 from atomweave.models.base import Temperatures
 from atomweave.models.embedders.conditions import ConditionEmbedding, ConditionsConfig
 from atomweave.models.weaver import Weaver, WeaverConfig
+from atomweave.models.weights import Card, load_model, save_weights
 from atomweave.species import Species
+from atomweave.training.config import RunConfig, TrainingConfig
+from atomweave.training.learner import Learner
 from atomweave.training.microbatches import split
+from atomweave.training.validation import Validation
 from reference.molecules import qm9_molecules
 from reference.weaver import SMALL, awake
 
@@ -39,7 +43,8 @@ def weaver(**changes) -> Weaver:
     torch.manual_seed(0)
     config = SMALL | {"conditions": {"names": NAMES}} | changes
     model = Weaver(WeaverConfig.model_validate(config))
-    model.condition_embedding.learn_range(batches(model).conditions_met)
+    if model.condition_embedding is not None:
+        model.condition_embedding.learn_range(batches(model).conditions_met)
     return model
 
 
@@ -171,3 +176,39 @@ def test_growing_and_teaching_hear_the_same():
             unasked = model.propose(replace(fragments, conditions=None, memory=None), uniforms, Temperatures())
             asked = model.propose(fragments, uniforms, Temperatures())
             assert (unasked.log_prob - asked.log_prob).abs().max() > 1e-3
+
+
+def test_validation_measures_told_and_untold():
+    model = awake(weaver())
+    config = TrainingConfig(valid_split="all", molecules_per_batch=8)
+    found = Validation(config, STORE, model).measure(model.loss, torch.device("cpu"))
+    deaf = weaver(conditions={"names": ()})
+    deaf.load_state_dict({n: x for n, x in model.state_dict().items() if not n.startswith("condition_embedding.")})
+    unasked = Validation(config, STORE, deaf).measure(deaf.loss, torch.device("cpu"))
+    assert {name: found[name] for name in unasked} == unasked
+    assert "loss_told" not in unasked
+    assert abs(found["loss_told"] - found["loss"]) > 1e-2
+
+
+def test_shipped_in_half_precision_what_was_measured_is_kept(tmp_path):
+    model = weaver()
+    model.condition_embedding.learn_range(batches(model).conditions_met - 11_000.3)
+    save_weights(tmp_path / "half.safetensors", model, model.config, Card(), torch.float16)
+    loaded = load_model(tmp_path / "half.safetensors")
+    for name, buffer in model.named_buffers():
+        assert torch.equal(dict(loaded.named_buffers())[name], buffer), name
+
+
+def test_weights_that_never_heard_of_conditions_go_on(tmp_path):
+    torch.manual_seed(1)
+    deaf = awake(Weaver(WeaverConfig.model_validate(SMALL)))
+    save_weights(tmp_path / "deaf.safetensors", deaf, deaf.config, Card())
+    config = {"model": SMALL | {"conditions": {"names": NAMES}}, "training": {"device": "cpu"}}
+    learner = Learner(RunConfig.model_validate(config), torch.device("cpu"))
+    met = batches(learner.model)
+    learner.begin(met.start_probabilities, met.conditions_met, tmp_path / "deaf.safetensors")
+    deaf.set_start(met.start_probabilities)
+    t = met.batch(0)
+    with torch.no_grad():
+        assert torch.equal(learner.model.loss(t, None)["loss"], deaf.loss(t, None)["loss"])
+    assert torch.equal(learner.model.condition_embedding.mean[1], t.n_atoms.float().mean())
