@@ -30,6 +30,7 @@ from ..species import Species
 from .base import Model, Temperatures
 from .embedders.causal import PairTransformer
 from .embedders.conditions import ConditionEmbedding, ConditionsConfig
+from .embedders.inventory import Inventory
 from .embedders.memory import AtomMemory
 from .embedders.pairs import PairFeatures
 from .heads.angular import draw_index
@@ -124,6 +125,7 @@ class Weaver(Model):
         self.encoder = PairTransformer(config.width, config.n_encoder_layers, *shape, config.expansion)
         self.question = nn.Linear(3, config.width)
         self.awaited = nn.Embedding(self.max_degree + 2, config.width)
+        self.inventory = Inventory(self.species, config.width)
         shape = config.n_heads, config.pair_features + N_STATES
         self.decoder = PairTransformer(config.width, config.n_decoder_layers, *shape, config.expansion)
         self.choice = nn.Sequential(
@@ -286,7 +288,7 @@ class Weaver(Model):
         keys_values = self.decoder.keys_values(atoms)
         awaited = torch.take_along_dim(awaits, t.focus[..., None], 2)[..., 0]
         prefix = t.prefix.clamp(min=1)
-        foci = atoms[at] + self._asked(t.conditions, t.species, prefix)
+        foci = atoms[at] + self._asked(t.conditions, t.species, prefix) + self.inventory(t.species, prefix, awaits)
         decisions = self._decide(frames, at, foci, pairs[at], keys_values, prefix, awaited, states)
         return _Reading(frames, pairs, atoms, decisions, states)
 
@@ -309,6 +311,7 @@ class Weaver(Model):
         awaited, states = f.awaits[row, focus][:, None], _states(f.awaits[:, None]).to(pairs)
         prefix = f.n_atoms[:, None]
         foci = atoms[row, focus][:, None] + self._asked(f.conditions, f.species, prefix)
+        foci = foci + self.inventory(f.species, prefix, f.awaits[:, None])
         decisions = self._decide(frames, at, foci, pairs, keys_values, prefix, awaited, states)
         return _Reading(frames, pairs, atoms, decisions, states)
 
@@ -377,7 +380,7 @@ class Weaver(Model):
         Args:
             frames: of the molecules.
             at: (n_molecules, n_decisions) each.
-            atoms: (n_molecules, n_decisions, width), the foci, with what is asked.
+            atoms: (n_molecules, n_decisions, width), the foci, with what is asked and what is there.
             pairs: (n_molecules, n_decisions, n_atoms, pair_features), what they see.
             keys_values: of all atoms, by decoder layer.
             prefix: (n_molecules, n_decisions), at least 1.
