@@ -1,7 +1,8 @@
 """Given fragments, put into an order that the model's policy could have grown.
 
 A fragment comes in whatever order its file has, and a model is taught some orders only. So the order is derived again
-from the geometry: breadth first along the bonds for a policy that follows bonds, nearest atom first for the others.
+from the geometry: breadth first along the bonds, or from the atom placed last, for a policy that follows bonds, nearest
+atom first for the others.
 Whatever is chosen on the way (root, siblings) is chosen by what a rotation and a shuffle leave alone, and where
 symmetry leaves nothing to choose by, by the coordinates: a fragment whose atoms are shuffled is put into the same order
 to the last bit, and grows the same molecules.
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from ..chemistry.radii import bonded_pairs
 from ..errors import UsageError
 from ..molecule import Molecule
-from .policies import BreadthFirstConfig
+from .policies import BreadthFirstConfig, NearestConfig, PrimConfig
 from .trajectories import UNKNOWN
 
 if TYPE_CHECKING:
@@ -60,13 +61,16 @@ class Start:
         # All that follows reads the atoms in this order, so that not even a sum depends on how they came.
         sorted_ = np.lexsort((*molecule.positions.T[::-1], molecule.numbers))
         numbers, positions, sites = molecule.numbers[sorted_], molecule.positions[sorted_], sites[sorted_]
-        if not isinstance(policy, BreadthFirstConfig):
+        if isinstance(policy, NearestConfig):
             order = _nearest_first(_ranks(numbers, positions), positions)
             return cls(given, sorted_[order], _awaits(sites[order]))
-        bonds = bonded_pairs(numbers, positions)
+        neighbours = _neighbours(numbers, positions)
         closed = numbers == 1  # as in teaching, a hydrogen that has its neighbour gets no other
-        closed &= np.isin(np.arange(len(numbers)), bonds)
-        order = _breadth_first(numbers, positions, sites, closed)
+        closed &= np.array([len(those) > 0 for those in neighbours], bool)
+        if isinstance(policy, BreadthFirstConfig):
+            order = _breadth_first(numbers, positions, neighbours, sites, closed)
+        else:
+            order = _prim(policy, numbers, positions, neighbours, sites)
         closed = closed[order]
         if given.sites is not None and (closed & sites[order]).any():
             atom = int(sorted_[order][closed & sites[order]].min())
@@ -82,11 +86,26 @@ def _awaits(sites: NDArray) -> NDArray:
     return np.where(sites, UNKNOWN, 0).astype(np.int8)
 
 
-def _ranks(numbers: NDArray, positions: NDArray) -> NDArray:
-    """Return (n_atoms,) ranks, 0 first: heavy atoms, far from the centre, before others; ties by storage."""
+def _neighbours(numbers: NDArray, positions: NDArray) -> list[list[int]]:
+    """Return the atoms that each atom is bonded to."""
+    neighbours: list[list[int]] = [[] for _ in numbers]
+    for a, b in bonded_pairs(numbers, positions).tolist():
+        neighbours[a].append(b)
+        neighbours[b].append(a)
+    return neighbours
+
+
+def _ranks(numbers: NDArray, positions: NDArray, *before: NDArray) -> NDArray:
+    """Return (n_atoms,) ranks, 0 first: heavy atoms, far from the centre, before others; ties by storage.
+
+    Args:
+        numbers: (n_atoms,) atomic numbers.
+        positions: (n_atoms, 3) Å.
+        before: (n_atoms,) each, what counts more than that, the most important first; low comes before high.
+    """
     distances = np.linalg.norm(positions - positions.mean(0), axis=1).round(DISTANCE_DECIMALS)
     ranks = np.empty(len(numbers), np.int64)
-    ranks[np.lexsort((-distances, numbers == 1))] = np.arange(len(numbers))
+    ranks[np.lexsort((-distances, numbers == 1, *before[::-1]))] = np.arange(len(numbers))
     return ranks
 
 
@@ -102,20 +121,59 @@ def _nearest_first(ranks: NDArray, positions: NDArray) -> NDArray:
     return order
 
 
-def _breadth_first(numbers: NDArray, positions: NDArray, sites: NDArray, closed: NDArray) -> NDArray:
+def _prim(
+    policy: PrimConfig, numbers: NDArray, positions: NDArray, neighbours: list[list[int]], sites: NDArray
+) -> NDArray:
+    """Return an order (n_atoms,) that `policy` could have grown, from an atom that may be its first.
+
+    Args:
+        policy: see above.
+        numbers: (n_atoms,) atomic numbers.
+        positions: (n_atoms, 3) Å.
+        neighbours: the atoms that each atom is bonded to.
+        sites: (n_atoms,) bool; the order begins as many bonds away from them as it can, as `_breadth_first`.
+    """
+    first = {"first_carbon": numbers == 6, "C": numbers == 6, "H": numbers == 1, "data": numbers != 1}[policy.start]
+    ranks = _ranks(numbers, positions, ~first, numbers == 1, -_bonds_away(neighbours, sites))
+    if policy.order == "last":
+        return _last_first(ranks, numbers, positions, neighbours)
+    return _nearest_first(ranks, positions)
+
+
+def _last_first(ranks: NDArray, numbers: NDArray, positions: NDArray, neighbours: list[list[int]]) -> NDArray:
+    """Return the order (n_atoms,) in which the heavy atom placed last that awaits neighbours gets its nearest one.
+
+    One connected part comes after the other, each from its first atom by rank.
+    """
+    order: list[int] = []
+    placed = np.zeros(len(ranks), bool)
+    for root in ranks.argsort().tolist():
+        newest = root
+        while not placed[newest]:
+            order.append(newest)
+            placed[newest] = True
+            waiting = [atom for atom in order if not placed[neighbours[atom]].all()]
+            if not waiting:
+                break
+            focus = ([atom for atom in waiting if numbers[atom] != 1] or waiting)[-1]
+            left = [atom for atom in neighbours[focus] if not placed[atom]]
+            newest = left[int(np.linalg.norm(positions[left] - positions[focus], axis=1).argmin())]
+    return np.array(order)
+
+
+def _breadth_first(
+    numbers: NDArray, positions: NDArray, neighbours: list[list[int]], sites: NDArray, closed: NDArray
+) -> NDArray:
     """Return an order (n_atoms,) breadth first along the bonds, one connected part after the other.
 
     Args:
         numbers: (n_atoms,) atomic numbers.
         positions: (n_atoms, 3) Å.
+        neighbours: the atoms that each atom is bonded to; sorted in place.
         sites: (n_atoms,) bool; every part begins as many bonds away from them as it can, so that what is still to grow
             is what the policy would have left for last.
         closed: (n_atoms,) bool, atoms that are nobody's parent unless they come first.
     """
-    neighbours: list[list[int]] = [[] for _ in numbers]
-    for a, b in bonded_pairs(numbers, positions).tolist():
-        neighbours[a].append(b)
-        neighbours[b].append(a)
     ranks = _ranks(numbers, positions)
     for those in neighbours:
         those.sort(key=lambda atom: ranks[atom])

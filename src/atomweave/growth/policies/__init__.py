@@ -10,18 +10,21 @@ from ...species import Species
 from .base import Fate, Policy
 from .breadth_first import BreadthFirstConfig, BreadthFirstPolicy
 from .nearest import NearestConfig, NearestPolicy
+from .prim import PrimConfig, PrimPolicy
 
-PolicyConfig = Annotated[NearestConfig | BreadthFirstConfig, Field(discriminator="kind")]
+PolicyConfig = Annotated[NearestConfig | BreadthFirstConfig | PrimConfig, Field(discriminator="kind")]
 
 
-def build_policy(config: NearestConfig | BreadthFirstConfig, species: Species) -> Policy:
+def build_policy(config: PolicyConfig, species: Species) -> Policy:
     """Return the policy that `config` describes, for molecules of these elements."""
     if isinstance(config, BreadthFirstConfig):
         return BreadthFirstPolicy(config, species)
+    if isinstance(config, PrimConfig):
+        return PrimPolicy(config, species)
     return NearestPolicy(config, species)
 
 
-def whole_molecules(config: NearestConfig | BreadthFirstConfig) -> NearestConfig | BreadthFirstConfig:
+def whole_molecules(config: PolicyConfig) -> PolicyConfig:
     """Return the policy without its share of given fragments: every molecule grows from one atom, with a log q."""
     if isinstance(config, BreadthFirstConfig):
         return config.model_copy(update={"fragment_share": 0.0})
@@ -36,6 +39,8 @@ __all__ = [
     "NearestPolicy",
     "Policy",
     "PolicyConfig",
+    "PrimConfig",
+    "PrimPolicy",
     "build_policy",
     "whole_molecules",
 ]

@@ -94,3 +94,16 @@ class Policy(ABC):
         repeats = np.zeros_like(streams) if repeats is None else repeats
         draws = uniforms(fold_in(seed, "policy"), streams, repeats, self.n_draws(int(width)))
         return self.grow(species, positions, n_atoms, draws)
+
+
+def draw_start(candidates: NDArray, uniform: NDArray) -> NDArray:
+    """Draw the first atom of each molecule, all its candidates alike; (n_molecules,) int64, 0 where there are none.
+
+    Args:
+        candidates: (n_molecules, n_atoms) bool.
+        uniform: (n_molecules,) numbers in (0, 1).
+    """
+    count = candidates.sum(1)
+    # A float just below 1 times a large count may round up to the count itself.
+    rank = np.minimum((uniform * count).astype(np.int64), np.maximum(count - 1, 0))
+    return (np.where(candidates, candidates.cumsum(1) - 1, -1) == rank[:, None]).argmax(1)

@@ -30,7 +30,8 @@ from ...chemistry.radii import reach
 from ...config import Config
 from ...species import Species
 from ..trajectories import UNKNOWN, Decision, Trajectories
-from .base import Fate, Policy
+from .base import Fate, Policy, draw_start
+from .distances import bonded_atoms, squared_distances
 
 DRAWS = 3
 """Uniform numbers that a molecule takes as a whole: its first atom, whether a fragment is given, how large it is."""
@@ -86,16 +87,14 @@ class BreadthFirstPolicy(Policy):
         rows = np.arange(n_molecules)
         present = np.arange(width) < n_atoms[:, None]
         x = np.asarray(positions, np.float64)  # so that the order does not depend on where the molecule lies
-        bonded = self._bonds(species, x, present)
+        bonded = bonded_atoms(squared_distances(x), self._reach[species], present)
         draws = uniforms[:, DRAWS : DRAWS + DRAWS_PER_ATOM * width].reshape(n_molecules, width, DRAWS_PER_ATOM)
         given = uniforms[:, 1] < self.config.fragment_share
         n_given = np.where(given, 1 + np.minimum((uniforms[:, 2] * n_atoms).astype(np.int64), n_atoms - 1), 1)
 
         candidates = self.start_candidates(species, present)
         n_starts = candidates.sum(1)
-        rank = np.minimum((uniforms[:, 0] * n_starts).astype(np.int64), np.maximum(n_starts - 1, 0))
-        root = np.where(candidates, candidates.cumsum(1) - 1, -1) == rank[:, None]
-        root = root.argmax(1)
+        root = draw_start(candidates, uniforms[:, 0])
 
         # Among the neighbours of a focus the lowest of these numbers comes first: heavy atoms, then hydrogens.
         turn = draws[:, :, 0] + self._is_hydrogen[species]
@@ -125,15 +124,6 @@ class BreadthFirstPolicy(Policy):
             policy=self.config.kind,
             **{name: torch.from_numpy(x) for name, x in grown.decisions().items()},
         ), fate
-
-    def _bonds(self, species: NDArray, x: NDArray, present: NDArray) -> NDArray:
-        """Return (n_molecules, n_atoms, n_atoms) bool: the rule of `chemistry.radii`, for padded species indices."""
-        square: NDArray = np.zeros(present.shape + present.shape[1:])
-        for axis in range(3):
-            square += (x[:, :, None, axis] - x[:, None, :, axis]) ** 2
-        radius = self._reach[species]
-        bonded = np.sqrt(square) <= radius[:, :, None] + radius[:, None, :]
-        return bonded & present[:, :, None] & present[:, None, :] & ~np.eye(present.shape[1], dtype=bool)
 
     def _random_part(self, bonded: NDArray, root: NDArray, size: NDArray, keys: NDArray) -> NDArray:
         """Return (n_molecules, n_atoms) bool: connected parts around `root` of at most `size` atoms.

@@ -28,6 +28,7 @@ from ...config import Config
 from ...species import Species
 from ..trajectories import Decision, Trajectories
 from .base import Fate, Policy
+from .distances import squared_distances
 
 
 class NearestConfig(Config):
@@ -112,12 +113,7 @@ class NearestPolicy(Policy):
 
     def _neighbour_distances(self, positions: NDArray, present: NDArray) -> NDArray:
         """Return (n_molecules, n_atoms, n_atoms) Å, infinite between atoms that are no neighbours."""
-        # float64, so that a pair at the very edge of the tolerance does not depend on where the molecule lies.
-        x = np.asarray(positions, np.float64)
-        square = np.zeros(present.shape + present.shape[1:])
-        for axis in range(3):
-            square += (x[:, :, None, axis] - x[:, None, :, axis]) ** 2
-        distance = np.sqrt(square)
+        distance = np.sqrt(squared_distances(positions))
         neighbours = (distance < self.config.neighbour_cutoff) & present[:, :, None] & present[:, None, :]
         neighbours &= ~np.eye(present.shape[1], dtype=bool)
         return np.where(neighbours, distance, np.inf)
