@@ -34,6 +34,27 @@ class Temperatures(Config):
         description="exact: the mixture's density to the power 1/T; coefficients: each channel's coefficients "
         "are divided by T before the mixture is formed, as the published figures were made",
     )
+    # Of models that draw these one by one, G-SphereNet so far. Where the density is a Gaussian a temperature multiplies
+    # its standard deviation, as published; elsewhere the density is taken to the power 1 / T.
+    species: float | None = Field(None, gt=0, description="of the element; null is that of the focus")
+    distance: float | None = Field(None, gt=0, description="of the distance to the focus; null is that of the position")
+    angle: float | None = Field(None, gt=0, description="of the angle at the focus; null is that of the position")
+    torsion: float | None = Field(None, gt=0, description="of the torsion; null is that of the position")
+    focus_threshold: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="of models that classify atoms: those that have all their neighbours with a probability below it "
+        "may be the focus; null draws which may",
+    )
+
+
+TEMPERATURES = {
+    "own": Temperatures(),
+    "published": Temperatures(species=0.5, distance=0.3, angle=0.4, torsion=1.0, focus_threshold=0.5),
+}
+"""Temperatures by name: the model's own distribution, and those of the published figures (Luo and Ji, ICLR 2022,
+appendix C; Symphony's were made at 1)."""
 
 
 class Memory(Protocol):

@@ -22,6 +22,12 @@ def _symphony() -> tuple[type[Config], Builder]:
     return SymphonyConfig, Symphony
 
 
+def _gspherenet() -> tuple[type[Config], Builder]:
+    from .gspherenet import GSphereNet, GSphereNetConfig
+
+    return GSphereNetConfig, GSphereNet
+
+
 def _weaver() -> tuple[type[Config], Builder]:
     from .weaver import Weaver, WeaverConfig
 
@@ -30,6 +36,7 @@ def _weaver() -> tuple[type[Config], Builder]:
 
 MODELS: dict[str, Callable[[], tuple[type[Config], Builder]]] = {
     "symphony": _symphony,
+    "gspherenet": _gspherenet,
     "weaver": _weaver,
 }
 """kind -> builder of (configuration class, model class); a builder, so that only the chosen model is imported."""

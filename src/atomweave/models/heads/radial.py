@@ -32,7 +32,7 @@ class RadialConfig(Config):
 
     kind: Literal["mixture", "spline"] = Field("mixture", description="Gaussian mixture or rational-quadratic spline")
     n_components: int = Field(24, ge=1, description="Gaussians, or bins of the spline")
-    minimum: float = Field(0.85, gt=0, description="Å; the density is zero below")
+    minimum: float = Field(0.85, ge=0, description="Å; the density is zero below")
     maximum: float = Field(2.05, gt=0, description="Å; the density is zero above")
     smallest_width: float = Field(0.002, gt=0, description="Å; least standard deviation, or least bin width and height")
 
