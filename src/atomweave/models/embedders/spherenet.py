@@ -1,0 +1,220 @@
+"""SphereNet (Liu et al. 2022) as G-SphereNet embeds its prefixes with it (Luo & Ji 2022): features of edges that hear of
+distances, angles and torsions.
+
+    edges    x1 = act(L [emb_i | emb_j | act(L rbf)])
+    layer    m  = act(W_down (act(L_kj x1) * W W rbf)),    u = act(W_up sum over triplets of m_kj * angles * torsions)
+             x1 = R(R(act(L R(act(L_ji x1) + u)) + x1)),    R(x) = x + act(L act(L x)),    act = swish
+    atoms    h_i = readout(sum over j of (W rbf) * x1)
+
+What is notable here: edges of all prefixes of a molecule are one flat list, but what depends on two atoms alone is
+computed once a pair: the bases, the first features, and the first layer's messages. Published quirks that are kept:
+
+- the torsion basis multiplies harmonic q with the Bessel functions of degree q mod 7 (see `_torsion_weights`);
+- an edge that is in no triplet keeps its features through all layers, so that two atoms alone are the first features only;
+- an atom without neighbours is its type's embedding, not a readout of nothing;
+- only the last layer's readout is read. The authors compute one after each layer; the others are not built here, while the
+  matrices (W rbf) before them are kept, so that the edges have the published parameters.
+
+Their cap of 32 neighbours an atom, which no molecule of QM9 reaches, is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...config import Config
+from ...geometry.radial import polynomial_envelope
+from ...geometry.waves import radial_waves
+from .invariant_embedder import InvariantEmbedder
+from .prefix_graphs import PrefixGraphs
+from .triplets import Triplets, find_triplets, triplet_sum
+
+
+class SphereNetConfig(Config):
+    """Sizes of SphereNet; the defaults are the published ones."""
+
+    kind: Literal["spherenet"] = "spherenet"
+    width: int = Field(128, ge=1, description="numbers a feature, of atoms and of edges")
+    n_layers: int = Field(4, ge=1, description="rounds of messages")
+    cutoff: float = Field(5.0, gt=0, description="neighbours are nearer than this, Å")
+    triplet_width: int = Field(64, ge=1, description="channels of the sum over triplets")
+    basis_width: int = Field(8, ge=1, description="numbers to which each basis is projected before it is expanded")
+    readout_width: int = Field(256, ge=1, description="hidden width of the readout")
+    n_spherical: int = Field(7, ge=1, le=7, description="degrees of the harmonics")
+    n_radial: int = Field(6, ge=1, description="radial functions, and Bessel functions a degree")
+
+
+class SphereNet(InvariantEmbedder):
+    """The directional message passing network; with angles alone it is DimeNet++ (see there)."""
+
+    def __init__(self, config: SphereNetConfig, n_species: int, with_torsions: bool = True) -> None:
+        super().__init__(n_species, config.width, config.cutoff)
+        self.config, self.with_torsions = config, with_torsions
+        width, n_radial = config.width, config.n_radial
+        nn.init.uniform_(self.atom.weight, -math.sqrt(3), math.sqrt(3))
+        self.frequencies = nn.Parameter(math.pi * torch.arange(1.0, n_radial + 1))
+        self.distance = nn.Linear(n_radial, width)
+        self.edge = nn.Linear(3 * width, width)
+        # After the first features and after each layer; only the first and the last are read.
+        self.edge_weights = nn.ParameterList(
+            nn.Parameter(glorot_orthogonal(width, n_radial)) for _ in range(config.n_layers + 1)
+        )
+        self.layers = nn.ModuleList(DirectionalLayer(config, with_torsions) for _ in range(config.n_layers))
+        self.readout = Readout(width, config.readout_width)
+
+    def embed(self, graphs: PrefixGraphs) -> Tensor:
+        """Return (n_rows, width), the rows of `graphs`."""
+        pairs, config = graphs.pairs, self.config
+        radial = self.radial_basis(pairs.distances)
+        waves = radial_waves(pairs.distances, config.n_spherical, config.n_radial, config.cutoff)
+        receiver = self.atom(graphs.species[pairs.molecule, pairs.receiver])
+        sender = self.atom(graphs.species[pairs.molecule, pairs.sender])
+        features = functional.silu(
+            self.edge(torch.cat([receiver, sender, functional.silu(self.distance(radial))], dim=1))
+        )
+
+        triplets = find_triplets(graphs, self.with_torsions)
+        summed = self._couples(graphs, radial, features)
+        if len(triplets.edges.row):
+            for index, layer in enumerate(self.layers):
+                features = layer(features, radial, waves, triplets, shared=index == 0)
+            read = functional.linear(radial, self.edge_weights[-1])[triplets.edges.pair] * features
+            summed = summed.index_add(0, triplets.edges.row, read.to(summed.dtype))
+        graph, atom = graphs.rows
+        has_neighbours = graphs.count[graph, atom] > 0
+        embedded = self.atom(graphs.row_species)
+        return torch.where(has_neighbours[:, None], self.readout(summed).to(embedded.dtype), embedded)
+
+    def radial_basis(self, distances: Tensor) -> Tensor:
+        """Return (n_pairs, n_radial) `u(x) sin(f_n x)`, x = d / cutoff, u = 1/x - 28 x^5 + 48 x^6 - 21 x^7."""
+        x = distances / self.cutoff
+        envelope = polynomial_envelope(distances, self.cutoff) / x
+        return envelope[:, None] * torch.sin(self.frequencies * x[:, None])
+
+    def _couples(self, graphs: PrefixGraphs, radial: Tensor, features: Tensor) -> Tensor:
+        """Return (n_rows, width): what atoms hear over edges that are in no triplet, zero elsewhere."""
+        graph, atom = graphs.rows
+        row = graphs.couples[graph, atom].nonzero()[:, 0]
+        pair = graphs.first_pair[graphs.molecule[graph[row]], atom[row]]
+        heard = functional.linear(radial[pair], self.edge_weights[0]) * features[pair]
+        summed = self.atom.weight.new_zeros(len(graph), self.width)
+        return summed.index_add(0, row, heard.to(summed.dtype))
+
+
+class DirectionalLayer(nn.Module):
+    """One round: every edge hears from the edges that enter its sender.
+
+    Args:
+        config: sizes.
+        with_torsions: whether triplets are weighed by their torsion too.
+    """
+
+    def __init__(self, config: SphereNetConfig, with_torsions: bool) -> None:
+        super().__init__()
+        width, narrow, n_basis = config.width, config.triplet_width, config.basis_width
+        n_angular = config.n_spherical * config.n_radial
+        self.radial_in = _weight(n_basis, config.n_radial)
+        self.radial_out = _weight(width, n_basis)
+        self.angle_in = _weight(n_basis, n_angular)
+        self.angle_out = _weight(narrow, n_basis)
+        self.torsion_in = _weight(n_basis, config.n_spherical * n_angular) if with_torsions else None
+        self.torsion_out = _weight(narrow, n_basis) if with_torsions else None
+        self.message, self.own = _linear(width, width), _linear(width, width)
+        self.down, self.up = _weight(narrow, width), _weight(width, narrow)
+        self.middle = _linear(width, width)
+        self.before, self.after = Residual(width), nn.Sequential(Residual(width), Residual(width))
+
+    def forward(self, features: Tensor, radial: Tensor, waves: Tensor, triplets: Triplets, shared: bool) -> Tensor:
+        """Return features of the edges, (n_edges, width).
+
+        Args:
+            features: of the edges; of the pairs, (n_pairs, width), where all graphs share them.
+            radial: (n_pairs, n_radial).
+            waves: (n_pairs, n_degrees, n_radial).
+            triplets: of the graphs.
+            shared: whether features are of pairs, as before the first layer.
+        """
+        pair = triplets.edges.pair
+        weights = functional.linear(functional.linear(radial, self.radial_in), self.radial_out)
+        messages = functional.silu(self.message(features)) * (weights if shared else weights[pair])
+        messages = functional.silu(functional.linear(messages, self.down))
+        own = functional.silu(self.own(features))
+        if shared:
+            own, features = own[pair], features[pair]
+        heard = self._triplet_sum(messages, waves, triplets)
+        x = self.before(own + functional.silu(functional.linear(heard, self.up)))
+        return self.after(functional.silu(self.middle(x)) + features)
+
+    def _triplet_sum(self, messages: Tensor, waves: Tensor, triplets: Triplets) -> Tensor:
+        # In the precision of the parameters: the angular functions are polynomials of degree six.
+        with torch.autocast(waves.device.type, enabled=False):
+            n_degrees, n_radial = waves.shape[1:]
+            angle_in = self.angle_in.unflatten(1, (n_degrees, n_radial))
+            angle = torch.einsum("pln,aln->pla", waves, angle_in)
+            torsion = None if self.torsion_in is None else _torsion_weights(waves, self.torsion_in)
+            return triplet_sum(messages.to(waves.dtype), angle, torsion, self.angle_out, self.torsion_out, triplets)
+
+
+def _torsion_weights(waves: Tensor, torsion_in: Tensor) -> Tensor:
+    """Contract the radial half of the torsion basis: (n_pairs, n_degrees^2, n_basis), a weight for each harmonic.
+
+    A quirk of the published basis, born of a reshape: harmonic q = l^2 + ... goes with the Bessel functions of degree
+    q mod n_degrees, not with those of its own degree l.
+    """
+    n_degrees, n_radial = waves.shape[1:]
+    weights = torsion_in.unflatten(1, (n_degrees, n_degrees, n_radial))  # q = n_degrees * block + degree
+    return torch.einsum("pln,abln->pbla", waves, weights).flatten(1, 2)
+
+
+class Residual(nn.Module):
+    """x + act(L act(L x))."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second = _linear(width, width), _linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (..., width), like `x`."""
+        return x + functional.silu(self.second(functional.silu(self.first(x))))
+
+
+class Readout(nn.Module):
+    """Sums of edges -> features of atoms; no activation after the first and the last layer."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, hidden)
+        with torch.no_grad():
+            self.up.weight.copy_(glorot_orthogonal(hidden, width))  # the bias keeps its default
+        self.first, self.second = _linear(hidden, hidden), _linear(hidden, hidden)
+        self.out = _linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n_rows, width), from the same."""
+        return self.out(functional.silu(self.second(functional.silu(self.first(self.up(x))))))
+
+
+def glorot_orthogonal(n_out: int, n_in: int, scale: float = 2.0) -> Tensor:
+    """Return an orthogonal matrix (n_out, n_in), scaled to the variance of Glorot's initialisation times `scale`."""
+    weight = nn.init.orthogonal_(torch.empty(n_out, n_in))
+    return weight * torch.sqrt(scale / ((n_in + n_out) * weight.var()))
+
+
+def _weight(n_out: int, n_in: int) -> nn.Parameter:
+    """A matrix without bias (the paper's W)."""
+    return nn.Parameter(glorot_orthogonal(n_out, n_in))
+
+
+def _linear(n_in: int, n_out: int) -> nn.Linear:
+    """A layer with bias (the paper's L)."""
+    layer = nn.Linear(n_in, n_out)
+    with torch.no_grad():
+        layer.weight.copy_(glorot_orthogonal(n_out, n_in))
+        layer.bias.zero_()
+    return layer
