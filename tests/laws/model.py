@@ -55,6 +55,7 @@ class ModelLaws:
                 focus=order[last.focus],
                 alternative_focus=order[last.alternative_focus],
                 alternative_target=order[last.alternative_target],
+                awaits=None if last.awaits is None else last.awaits[:, :, order],
             )
             assert_close(terms(model, shuffled), terms(model, last))
 

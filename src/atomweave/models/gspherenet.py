@@ -26,7 +26,8 @@ from ..growth.policies import PrimConfig
 from ..growth.trajectories import Decision, Fragments, Proposals, Trajectories
 from ..species import Species
 from .base import Model, Temperatures
-from .embedders.invariant import InvariantEmbedderConfig, SphereNetConfig, build_invariant_embedder
+from .embedders.invariant import InvariantEmbedderConfig, build_invariant_embedder
+from .embedders.spherenet import SphereNetConfig
 from .heads.angular import draw_index
 from .heads.atom_type import DequantisedConfig, DequantisedType, SoftmaxConfig, SoftmaxType
 from .heads.focal import ClassifierConfig, FocalConfig, build_focal_head

@@ -73,7 +73,7 @@ class OnCircle:
 
     def log_density(self, x: Tensor) -> Tensor:
         """Return (n_rows, ...) log-density at x (n_rows, ...), per radian."""
-        shape = (len(x), *[1] * (x.dim() - 1), -1)
+        shape = (len(x), *[1] * (x.dim() - 1), self.means.shape[1])
         parts = wrapped_log_density(x[..., None], self.means.view(shape), self.log_stds.view(shape))
         return (self.log_weights.view(shape) + parts).logsumexp(-1)
 
