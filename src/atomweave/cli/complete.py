@@ -22,6 +22,7 @@ from .growing import (
     Report,
     Seed,
     Tempering,
+    TemperatureSet,
     Threads,
     Weights,
     Workers,
@@ -61,6 +62,7 @@ def complete(
         bool, typer.Option("--remove-hydrogens", help="Make room: remove the hydrogens bonded to the sites first.")
     ] = False,
     seed: Seed = 0,
+    temperatures: TemperatureSet = "own",
     focus_temperature: FocusTemperature = 1.0,
     position_temperature: PositionTemperature = 1.0,
     tempering: Tempering = "exact",
@@ -102,8 +104,8 @@ def complete(
     from .verdicts import check_needs
 
     # What can be wrong is found before the work begins.
-    temperatures = temperatures_of(focus_temperature, position_temperature, tempering)
-    growing = Growing(model, seed, temperatures, max_atoms, batch, workers, threads, device)
+    at = temperatures_of(temperatures, focus_temperature, position_temperature, tempering)
+    growing = Growing(model, seed, at, max_atoms, batch, workers, threads, device)
     of_benchmark = {"--data": data is not None, "--molecules": molecules is not None, "--shuffle": shuffle}
     of_fragments = {
         "FRAGMENTS": bool(fragments), "--out": out is not None, "--number": number is not None, "--site": bool(site),

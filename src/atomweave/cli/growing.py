@@ -22,6 +22,9 @@ Seed = Annotated[int, typer.Option(help="The same seed gives the same bytes on t
 FocusTemperature = Annotated[float, typer.Option(help="Of focus, element and STOP; 1 is the model's own.")]
 PositionTemperature = Annotated[float, typer.Option(help="Of the position; 1 is the model's own.")]
 Tempering = Annotated[str, typer.Option(help="Of the position: exact, or coefficients as in the published figures.")]
+TemperatureSet = Annotated[
+    str, typer.Option(help="own: the model's own distribution; published: what G-SphereNet's figures were made at.")
+]
 Batch = Annotated[int | None, typer.Option(min=1, help="Fragments that the model sees at a time.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes, by default one a CPU; they change no byte.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of each process.")]
@@ -71,9 +74,9 @@ class Growing:
             )  # fmt: skip
         seconds = time.perf_counter() - began
         return grown, {
-            "weights": self.model, "seed": self.seed, **self.temperatures.model_dump(), "max_atoms": self.max_atoms,
-            "seconds": round(seconds, 2), "molecules_per_second": round(number / seconds, 2), "device": self.device,
-            "processes": processes, "threads": self.threads,
+            "weights": self.model, "seed": self.seed, **self.temperatures.model_dump(exclude_none=True),
+            "max_atoms": self.max_atoms, "seconds": round(seconds, 2), "molecules_per_second": round(number / seconds, 2),
+            "device": self.device, "processes": processes, "threads": self.threads,
         }  # fmt: skip
 
 
@@ -94,16 +97,20 @@ def check_device(name: str) -> None:
         raise UsageError(f"--device: {name!r} cannot be used here ({reason}); cpu always can.") from None
 
 
-def temperatures_of(focus: float, position: float, tempering: str) -> Temperatures:
-    """Return the temperatures that the options name.
+def temperatures_of(named: str, focus: float, position: float, tempering: str) -> Temperatures:
+    """Return the temperatures that the options name; those of a set stay where no option speaks of them.
 
     Raises:
-        UsageError: if one is not positive, or there is no such tempering.
+        UsageError: if there is no such set, one is not positive, or there is no such tempering.
     """
-    from ..models.base import Temperatures
+    from ..errors import UsageError, did_you_mean
+    from ..models.base import TEMPERATURES, Temperatures
     from ..models.presets import check
 
-    return check({"focus": focus, "position": position, "tempering": tempering}, Temperatures, "temperature")
+    if named not in TEMPERATURES:
+        raise UsageError(f"--temperatures: there are none called {named!r}; {did_you_mean(named, TEMPERATURES)}")
+    options = {"focus": focus, "position": position, "tempering": tempering}
+    return check(TEMPERATURES[named].model_dump() | options, Temperatures, "temperature")
 
 
 def hand_over(

@@ -21,6 +21,7 @@ from .growing import (
     Report,
     Seed,
     Tempering,
+    TemperatureSet,
     Threads,
     Weights,
     Workers,
@@ -51,6 +52,7 @@ def sample(
     condition: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Ask for any other property that the model knows.")
     ] = None,
+    temperatures: TemperatureSet = "own",
     focus_temperature: FocusTemperature = 1.0,
     position_temperature: PositionTemperature = 1.0,
     tempering: Tempering = "exact",
@@ -84,7 +86,7 @@ def sample(
     # What can be wrong is found before the work begins.
     judged = check_needs(out, report, drop_invalid)
     check_targets(out, report, json_file, force=force)
-    temperatures = temperatures_of(focus_temperature, position_temperature, tempering)
+    at = temperatures_of(temperatures, focus_temperature, position_temperature, tempering)
     fragment = read_start(start)
     check_device(device)
     asked = read_conditions(
@@ -95,7 +97,7 @@ def sample(
     from ..models.weights import read_card
 
     max_atoms = max_atoms or size_limit(read_card(model)[0].largest, largest_given(fragment))
-    growing = Growing(model, seed, temperatures, max_atoms, batch, workers, threads, device)
+    growing = Growing(model, seed, at, max_atoms, batch, workers, threads, device)
     with range_warnings_as_lines():
         grown, made = growing.run(partial(grow, n_molecules=number, start=fragment, conditions=asked), number)
     made |= {"start": start, **{f"asked_{name}": value for name, value in asked.items()}}

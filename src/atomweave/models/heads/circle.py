@@ -9,13 +9,14 @@ from torch import Tensor
 
 TURN = 2 * math.pi
 
-N_TURNS = 4
-"""Turns to either side that are summed where the density is narrower than `WIDE`; what is left out is below 1e-10."""
+N_TURNS = 2
+"""Turns to either side that are summed where the density is narrower than `WIDE`."""
 
-WIDE = math.pi
-"""Standard deviation (radian) from which on the density is summed as a Fourier series, of `N_HARMONICS` terms."""
+WIDE = 1.5
+"""Standard deviation (radian) from which on the density is summed as a Fourier series, of `N_HARMONICS` terms. What
+either sum leaves out is below 1e-15."""
 
-N_HARMONICS = 3
+N_HARMONICS = 5
 
 
 def wrapped_log_density(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
