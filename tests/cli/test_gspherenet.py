@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,10 +53,10 @@ def test_it_trains_grows_and_scores(weights, capsys):
     own = [molecule.positions.tobytes() for molecule in read("out.xyz", "extxyz")]
     assert run([*command, "--temperatures", "published", "--json", "published.json"]) == 0
     assert [molecule.positions.tobytes() for molecule in read("out.xyz", "extxyz")] != own
-    made = json.loads(open("published.json").read())["made"]
+    made = json.loads(Path("published.json").read_text())["made"]
     wanted = {"species": 0.5, "distance": 0.3, "angle": 0.4, "torsion": 1.0, "focus_threshold": 0.5}
     assert {name: made[name] for name in wanted} == wanted
-    assert not wanted.keys() & json.loads(open("own.json").read())["made"].keys()
+    assert not wanted.keys() & json.loads(Path("own.json").read_text())["made"].keys()
     bound = load_model(weights).log_likelihood(qm9_molecules()["CH4O"], n_orders=2)
     assert np.isfinite(bound.bound)
     assert bound.standard_error == 0  # there is one order

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +67,7 @@ class TestAffine(PositionHeadLaws):
     nodes_per_cell = 7
     draws_per_row = 750
     n_references = 2
-    position: dict[str, Any] = {name: {"kind": "affine", "n_layers": 1} for name in ("distance", "angle", "torsion")}
+    position: ClassVar[dict[str, Any]] = {name: {"kind": "affine", "n_layers": 1} for name in ("distance", "angle", "torsion")}
     # The density lives around references, not in features that turn.
     test_density_turns_with_the_features = None
 
@@ -92,7 +92,7 @@ class TestAffineWithoutAnyOther(TestAffine):
 
 
 class TestMixtures(TestAffine):
-    position: dict[str, Any] = {
+    position: ClassVar[dict[str, Any]] = {
         name: {"kind": "mixture", "n_components": 3, "smallest_width": 0.2} for name in ("distance", "angle", "torsion")
     }
 

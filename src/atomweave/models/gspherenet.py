@@ -33,7 +33,6 @@ from .heads.atom_type import DequantisedConfig, DequantisedType, SoftmaxConfig, 
 from .heads.focal import ClassifierConfig, FocalConfig, build_focal_head
 from .heads.spherical import Around, Condition, Features, Placement, SphericalConfig, SphericalHead
 
-
 NARROW = 32
 """Rows or columns below which a matrix belongs to logits or to few numbers that are read: Adam moves it."""
 
@@ -102,6 +101,8 @@ class GSphereNet(Model):
     """The wiring of the model: see the module's docstring."""
 
     config: GSphereNetConfig
+    is_heavy: Tensor  # (n_species,) bool
+    reach: Tensor  # (n_species,) Å, see `chemistry.radii.reach`
 
     def __init__(self, config: GSphereNetConfig) -> None:
         super().__init__(Species(config.species))
@@ -203,10 +204,13 @@ class GSphereNet(Model):
             condition = self.around_focus(features, here, [of_focus])
             n_types = self.atom_type.n_draws
             new = self.atom_type.draw(condition, uniforms[placed, 1 : 1 + n_types], t.species or t.focus)
-            around, points = self._around(f.species, f.positions, placed, of_focus, f.n_atoms[placed], features, here, new)
+            around, points = self._around(
+                f.species, f.positions, placed, of_focus, f.n_atoms[placed], features, here, new
+            )
             placement = self.position(around)
             internal = placement.draw(uniforms[placed, 1 + n_types :], t)
-            positions[placed] = from_spherical(*(x.to(positions) for x in internal), *points)
+            distance, angle, torsion = (x.to(positions) for x in internal)
+            positions[placed] = from_spherical(distance, angle, torsion, *points)
             species[placed] = new
             # Measured from where the atom stands: its coordinates name one of several ways to it.
             of_position = placement.log_density(*to_spherical(positions[placed], *points))

@@ -37,7 +37,9 @@ class DequantisedConfig(AffineFlowConfig):
     """The type as the largest of Gaussian numbers."""
 
     kind: Literal["dequantised"] = "dequantised"  # type: ignore[assignment]
-    noise: float = Field(0.9, gt=0, le=1, description="uniform noise on the one-hot type is below this; the paper has 1")
+    noise: float = Field(
+        0.9, gt=0, le=1, description="uniform noise on the one-hot type is below this; the paper has 1"
+    )
 
 
 class SoftmaxConfig(Config):
@@ -94,7 +96,7 @@ class SoftmaxType(nn.Module):
             nn.Linear(n_condition, config.width), nn.SiLU(), nn.Linear(config.width, n_species)
         )
 
-    def divergence(self, condition: Tensor, species: Tensor, rng: torch.Generator | None) -> Tensor:  # noqa: ARG002
+    def divergence(self, condition: Tensor, species: Tensor, rng: torch.Generator | None) -> Tensor:
         """Return (n_rows,) cross entropies, nats; nothing is drawn."""
         return -self.log_probs(condition).gather(1, species[:, None])[:, 0]
 

@@ -34,5 +34,6 @@ def wrapped_log_density(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     z = (offset[..., None] + turns) * (-narrow).exp()
     summed = (-0.5 * z.square()).logsumexp(-1) - narrow[..., 0] - 0.5 * math.log(TURN)
     variance = (2 * log_std.clamp(min=math.log(WIDE), max=math.log(100 * WIDE))).exp()
-    series = sum(2 * (-0.5 * n * n * variance).exp() * (n * offset).cos() for n in range(1, N_HARMONICS + 1))
+    n = torch.arange(1, N_HARMONICS + 1).to(offset)
+    series = 2 * ((-0.5 * n.square() * variance[..., None]).exp() * (n * offset[..., None]).cos()).sum(-1)
     return torch.where(log_std > math.log(WIDE), torch.log1p(series) - math.log(TURN), summed)

@@ -123,7 +123,7 @@ class Pointer(nn.Module):
         return at_least_float32(self.network(features)[..., 0])
 
     def divergence(self, logits: Tensor, placed: Tensor, focus: Tensor, awaits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the sum of all decisions' cross entropies, nats, and how many there are; as `Classifier.divergence`."""
+        """Return the sum of all decisions' cross entropies, nats, and how many there are; see `Classifier`."""
         del awaits
         log_p = self.log_probs(logits, placed, placed)
         return -log_p.gather(1, focus[:, None] + 1).sum(), log_p.new_tensor(len(log_p))
@@ -148,9 +148,9 @@ def build_focal_head(config: ClassifierConfig | PointerConfig, width: int) -> Cl
 
 
 def _network(n_in: int, width: int) -> nn.Sequential:
-    network = nn.Sequential(nn.Linear(n_in, width), nn.ReLU(), nn.Linear(width, 1))
-    nn.init.orthogonal_(network[0].weight)
-    return network
+    first = nn.Linear(n_in, width)
+    nn.init.orthogonal_(first.weight)
+    return nn.Sequential(first, nn.ReLU(), nn.Linear(width, 1))
 
 
 @lru_cache(maxsize=64)

@@ -5,8 +5,8 @@
 (Luo and Ji, ICLR 2022, equation 11), where "all" is what an attention over the fragment's atoms answers to the local
 features. The published densities are Gaussians on the whole line: a draw may have d < 0 or theta beyond [0, pi], and is
 placed as the formula says, on the other side. So a position is reached in several ways, and its density per Å^3 is the
-sum over all of them, divided by d^2 sin(theta): with N_d the density of the distance, and those of theta and phi wrapped
-around the circle,
+sum over all of them, divided by d^2 sin(theta): with N_d the density of the distance, and W those of theta and phi,
+wrapped around the circle,
 
     p = [N_d(d) A(theta, phi) + N_d(-d) A(pi - theta, phi + pi)] / (d^2 sin theta)
     A(theta, phi) = W(theta) W(phi) + W(-theta) W(phi + pi)
@@ -18,12 +18,11 @@ Paper and published code count neither the other ways nor the volume: see `Place
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ...config import Config
@@ -50,6 +49,12 @@ class SphericalConfig(Config):
     torsion: OnCircleConfig = AffineFlowConfig()
     shortest: float = Field(0.5, gt=0, description="Å; a mixture or spline of distances is zero below")
     longest: float = Field(2.6, gt=0, description="Å; it is zero above")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SphericalConfig:
+        if self.longest <= self.shortest:
+            raise ValueError(f"longest {self.longest} must exceed shortest {self.shortest}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -208,11 +213,6 @@ class SphericalHead(nn.Module):
             angle_rows=angle_rows,
             torsion_rows=torsion_rows,
         )
-
-    def hidden_matrices(self) -> Iterator[Tensor]:
-        """Return the wide weights inside; see `Model.hidden_matrices`."""
-        for head in (self.distance, self.angle, self.torsion):
-            yield head.hidden.weight if isinstance(head, AffineFlow) else head.network[0].weight
 
 
 def _on_interval(
