@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from atomweave.geometry.frames import COLLINEAR
 from atomweave.geometry.references import (
     LEAST_SINE,
     from_spherical,
@@ -24,8 +23,9 @@ from atomweave.molecule import Molecule
 from atomweave.species import Species
 from reference.molecules import qm9_molecules
 from reference.prim import dihedral, references
+from reference.weaver import special_molecules
 
-MOLECULES = qm9_molecules()
+MOLECULES = qm9_molecules() | special_molecules()
 PRECISION = {torch.float32: 2e-6, torch.float64: 1e-13}
 """Å and radian, relative to 1; sums of a few products."""
 
@@ -76,9 +76,10 @@ def test_references_by_hand():
 
 
 def test_the_older_of_two_atoms_equally_far_is_the_reference():
-    methane = build_policy(PrimConfig(), Species("HC")).grow_molecules([MOLECULES["CH4"]])[0].positions
+    hydrogens = torch.tensor([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) * 0.63
+    methane = torch.cat([torch.zeros(1, 3), hydrogens])[None]
     for seed in range(20):
-        rotation = random_rotation(torch.Generator().manual_seed(seed))
+        rotation = random_rotation(torch.Generator().manual_seed(seed)).float()
         second, third = reference_atoms(methane @ rotation.T, indices(0, 0), indices(0, 0), indices(4, 5))
         assert second.tolist() == [1, 1]
         assert third.tolist() == [2, 2]
@@ -116,24 +117,6 @@ def test_a_bonded_reference_is_not_collinear_where_another_is_not(aside, expecte
     assert reference_atoms(row, indices(0), indices(0), indices(4), bonded)[1].item() == 3
 
 
-def test_bonded_references_are_more_often_off_the_axis():
-    t = trajectories()
-    molecule, focus, prefix, _ = placements(t)
-    numbers = torch.tensor(Species("HCNOF").numbers)[t.species]
-    numbers = torch.where(torch.arange(numbers.shape[1]) < t.n_atoms[:, None], numbers, 0)
-    from atomweave.chemistry.radii import adjacency
-
-    bonded = adjacency(numbers, t.positions)
-    shares = []
-    for rule in (None, bonded):
-        second, third = reference_atoms(t.positions, molecule, focus, prefix, rule)
-        where = reference_positions(t.positions, molecule, focus, second, third)
-        a, b = where[2] - where[1], where[0] - where[1]
-        sine = torch.linalg.cross(a, b).norm(dim=1) / (a.norm(dim=1) * b.norm(dim=1))
-        shares.append(float((sine[third >= 0] < COLLINEAR).double().mean()))
-    assert shares[1] < shares[0]
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("n", [1, 3, 1000])
 def test_positions_come_back(n, dtype):
@@ -157,9 +140,7 @@ def test_coordinates_come_back(n):
 def test_real_placements_come_back():
     t = trajectories()
     molecule, focus, prefix, target = placements(t)
-    atoms = reference_positions(
-        t.positions, molecule, focus, *reference_atoms(t.positions, molecule, focus, prefix)
-    )
+    atoms = reference_positions(t.positions, molecule, focus, *reference_atoms(t.positions, molecule, focus, prefix))
     new = t.positions[molecule, target]
     back = from_spherical(*to_spherical(new, *atoms), *atoms)
     torch.testing.assert_close(back, new, rtol=0, atol=10 * PRECISION[torch.float32])
@@ -198,9 +179,7 @@ def test_drawn_values_beyond_their_range_go_the_other_way():
 
 def test_rotations_and_translations_leave_them_alone_and_reflections_turn_the_torsion():
     points = scene(100)
-    rotation = random_rotation(torch.Generator().manual_seed(5)).double()
-    rotation = torch.linalg.qr(rotation)[0]
-    rotation = rotation * torch.linalg.det(rotation)
+    rotation = random_rotation(torch.Generator().manual_seed(5))
     moved = [x @ rotation.T + torch.tensor([1.0, -2.0, 0.5]) for x in points]
     before, after = to_spherical(*points), to_spherical(*moved)
     for a, b in zip(before, after, strict=True):

@@ -13,13 +13,14 @@ from atomweave.chemistry.radii import bonded_pairs
 from atomweave.errors import InputError, UsageError
 from atomweave.growth.completion import complete, without_hydrogens
 from atomweave.growth.grower import grow
-from atomweave.growth.policies import BreadthFirstConfig, NearestConfig
+from atomweave.growth.policies import BreadthFirstConfig, NearestConfig, PrimConfig
 from atomweave.growth.starts import DISTANCE_DECIMALS, Given, Start
 from atomweave.growth.trajectories import UNKNOWN, Decision
 from atomweave.models.symphony import Symphony, SymphonyConfig
 from atomweave.models.weaver import Weaver, WeaverConfig
 from atomweave.molecule import Molecule
 from reference.molecules import qm9_molecules
+from reference.prim import last_first, spanning_tree
 from reference.worked_molecules import embedded
 
 SMALL_SYMPHONY = {
@@ -32,10 +33,14 @@ SMALL_WEAVER = {"width": 16, "n_heads": 2, "n_encoder_layers": 1, "n_decoder_lay
 
 def models() -> dict:
     torch.manual_seed(0)
-    return {
+    found = {
         "symphony": Symphony(SymphonyConfig.model_validate(SMALL_SYMPHONY)),
         "weaver": Weaver(WeaverConfig.model_validate(SMALL_WEAVER)),
+        "prim": Symphony(SymphonyConfig.model_validate(SMALL_SYMPHONY)),
+        "last": Symphony(SymphonyConfig.model_validate(SMALL_SYMPHONY)),
     }
+    found["prim"].policy, found["last"].policy = PrimConfig(), PrimConfig(order="last")
+    return found
 
 
 PROPANOL = embedded("CCCO")
@@ -55,7 +60,7 @@ def what_grew(grown, n_given: int) -> list[tuple]:
     ]
 
 
-@pytest.mark.parametrize("name", ["symphony", "weaver"])
+@pytest.mark.parametrize("name", ["symphony", "weaver", "prim", "last"])
 def test_given_atoms_come_first_bit_for_bit_in_the_order_given(name):
     fragments = [shuffled(PROPANOL)[0], Molecule(["O", "H"], np.array([[1e3, 0, 1 / 3], [1e3, 0.96, 1 / 3]]))]
     grown = complete(models()[name], fragments, n=3, seed=1, max_atoms=13)
@@ -69,7 +74,7 @@ def test_given_atoms_come_first_bit_for_bit_in_the_order_given(name):
     assert any(len(a.molecule) > len(fragments[a.index // 3]) for a in grown.attempts)
 
 
-@pytest.mark.parametrize("name", ["symphony", "weaver"])
+@pytest.mark.parametrize("name", ["symphony", "weaver", "prim", "last"])
 @pytest.mark.parametrize("sites", [None, [0], [0, 2]])
 def test_shuffled_fragments_grow_the_same_molecules_to_the_last_bit(name, sites):
     model, fragment = models()[name], PROPANOL
@@ -108,7 +113,7 @@ def test_attempts_do_not_depend_on_the_fragments_beside_them():
     assert what_grew(many, 0)[:3] == what_grew(few, 0)
 
 
-@pytest.mark.parametrize("name", ["symphony", "weaver"])
+@pytest.mark.parametrize("name", ["symphony", "weaver", "prim", "last"])
 def test_only_sites_and_new_atoms_get_neighbours(name, monkeypatch):
     model, fragment, foci = models()[name], PROPANOL, set()
     propose = model.propose
@@ -151,7 +156,40 @@ def test_an_order_nearest_first_adds_the_nearest_atom():
         assert distances[:n, n].min() == pytest.approx(distances[:n, n:].min(), abs=1e-12)
 
 
-@pytest.mark.parametrize("policy", [BreadthFirstConfig(), NearestConfig()], ids=lambda p: p.kind)
+@pytest.mark.parametrize("start", ["first_carbon", "data", "C", "H"])
+@pytest.mark.parametrize("rule", ["published", "last"])
+def test_an_order_of_prim_is_one_that_prim_would_have_grown(rule, start):
+    policy, reference = PrimConfig(start=start, order=rule), last_first if rule == "last" else spanning_tree
+    for seed in range(4):
+        for fragment in (PROPANOL, part(3), part(7)):
+            molecule, _ = shuffled(fragment, seed)
+            order = Start.of(Given(molecule), policy).order.tolist()
+            assert sorted(order) == list(range(len(molecule)))
+            assert molecule.symbols[order[0]] in {"data": "CO", "H": "H"}.get(start, "C")
+            assert [atom for _, atom in reference(molecule, order[0])] == order[1:]
+
+
+@pytest.mark.parametrize("rule", ["published", "last"])
+def test_an_order_of_prim_begins_far_from_the_sites(rule):
+    carbons, oxygen = np.flatnonzero(PROPANOL.numbers == 6).tolist(), int(np.flatnonzero(PROPANOL.numbers == 8)[0])
+    policy = PrimConfig(order=rule)
+    start = Start.of(Given(PROPANOL, (oxygen,)), policy)
+    bonds = bonded_pairs(PROPANOL.numbers, PROPANOL.positions).tolist()
+    beside = {a + b - oxygen for a, b in bonds if oxygen in (a, b)}
+    assert start.order[0] not in beside
+    assert start.awaits.tolist() == [UNKNOWN if atom == oxygen else 0 for atom in start.order]
+    assert Start.of(Given(PROPANOL, (carbons[0],)), policy).order[0] != carbons[0]
+    everywhere = Start.of(Given(PROPANOL), policy)
+    heavy = PROPANOL.numbers[everywhere.order] != 1
+    assert everywhere.awaits.tolist() == np.where(heavy, UNKNOWN, 0).tolist(), "a hydrogen has its neighbour"
+    water = Molecule(["O", "H"], np.array([[0, 0, 0], [0, 0, 0.96]]))
+    assert Start.of(Given(water), policy).order.tolist() == [0, 1], "without carbon, another heavy atom is the first"
+
+
+POLICIES = [BreadthFirstConfig(), NearestConfig(), PrimConfig(), PrimConfig(start="H", order="last")]
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.kind)
 @drawn(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=20, deadline=None)
 def test_the_order_is_that_of_the_geometry(policy, seed):
@@ -172,9 +210,9 @@ def test_parts_that_are_not_connected_come_one_after_another():
         np.concatenate([PROPANOL.numbers, [6, 1]]),
         np.concatenate([PROPANOL.positions, [[30.0, 0, 0], [31.0, 0, 0]]]),
     )
-    order = Start.of(Given(far), BreadthFirstConfig()).order
-    in_second = order >= len(PROPANOL)
-    assert (np.diff(in_second.astype(int)) != 0).sum() == 1
+    for policy in (BreadthFirstConfig(), PrimConfig(order="last")):
+        in_second = Start.of(Given(far), policy).order >= len(PROPANOL)
+        assert (np.diff(in_second.astype(int)) != 0).sum() == 1
 
 
 def test_sites_come_late_and_the_others_have_ended():
@@ -192,8 +230,9 @@ def test_sites_come_late_and_the_others_have_ended():
 
 def test_a_hydrogen_is_a_site_only_where_it_has_no_neighbour():
     hydrogen = int(np.flatnonzero(PROPANOL.numbers == 1)[0])
-    with pytest.raises(UsageError, match=f"atom {hydrogen} .* is a hydrogen, which gets no further neighbour"):
-        complete(models()["weaver"], PROPANOL, sites=[hydrogen])
+    for name in ("weaver", "prim", "last"):
+        with pytest.raises(UsageError, match=f"atom {hydrogen} .* is a hydrogen, which gets no further neighbour"):
+            complete(models()[name], PROPANOL, sites=[hydrogen])
     apart = Molecule(["H", "H"], np.array([[0, 0, 0], [7.4, 0, 0]]))
     for site in (0, 1):
         start = Start.of(Given(apart, (site,)), BreadthFirstConfig())

@@ -1,4 +1,4 @@
-"""Prim's algorithm with a heap, G-SphereNet's references and its torsion, one atom at a time, with no regard to speed."""
+"""Prim's algorithm with a heap, G-SphereNet's references and its torsion, one atom at a time and slowly."""
 
 from __future__ import annotations
 

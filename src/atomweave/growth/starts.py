@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ..chemistry.radii import bonded_pairs
 from ..errors import UsageError
 from ..molecule import Molecule
-from .policies import BreadthFirstConfig, NearestConfig, PrimConfig
+from .policies import BreadthFirstConfig, PrimConfig
 from .trajectories import UNKNOWN
 
 if TYPE_CHECKING:
@@ -61,16 +61,16 @@ class Start:
         # All that follows reads the atoms in this order, so that not even a sum depends on how they came.
         sorted_ = np.lexsort((*molecule.positions.T[::-1], molecule.numbers))
         numbers, positions, sites = molecule.numbers[sorted_], molecule.positions[sorted_], sites[sorted_]
-        if isinstance(policy, NearestConfig):
+        if not isinstance(policy, (BreadthFirstConfig, PrimConfig)):
             order = _nearest_first(_ranks(numbers, positions), positions)
             return cls(given, sorted_[order], _awaits(sites[order]))
         neighbours = _neighbours(numbers, positions)
         closed = numbers == 1  # as in teaching, a hydrogen that has its neighbour gets no other
         closed &= np.array([len(those) > 0 for those in neighbours], bool)
-        if isinstance(policy, BreadthFirstConfig):
-            order = _breadth_first(numbers, positions, neighbours, sites, closed)
-        else:
+        if isinstance(policy, PrimConfig):
             order = _prim(policy, numbers, positions, neighbours, sites)
+        else:
+            order = _breadth_first(numbers, positions, neighbours, sites, closed)
         closed = closed[order]
         if given.sites is not None and (closed & sites[order]).any():
             atom = int(sorted_[order][closed & sites[order]].min())

@@ -63,8 +63,8 @@ class PrimPolicy(Policy):
         first = {"first_carbon": "C", "data": None}.get(config.start, config.start)
         self._comes_first = self._is_heavy if first is None else np.array(species.symbols) == first  # (n_species,)
 
-    def n_draws(self, n_atoms: int) -> int:  # noqa: ARG002 only the first atom is drawn
-        """Return how many uniform numbers a molecule needs; see `Policy.n_draws`."""
+    def n_draws(self, n_atoms: int) -> int:
+        """Return 1, for the first atom; see `Policy.n_draws`."""
         return 1
 
     def start_candidates(self, species: NDArray, present: NDArray) -> NDArray:
@@ -156,9 +156,7 @@ def _spanning_tree(square: NDArray, present: NDArray, root: NDArray) -> tuple[ND
     return order, focus
 
 
-def _last_first(
-    square: NDArray, bonded: NDArray, heavy: NDArray, root: NDArray
-) -> tuple[NDArray, NDArray, NDArray]:
+def _last_first(square: NDArray, bonded: NDArray, heavy: NDArray, root: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     """Return the order whose focus is the atom placed last that awaits neighbours; heavy atoms before hydrogens.
 
     Args:
