@@ -1,5 +1,4 @@
-"""SphereNet (Liu et al. 2022) as G-SphereNet embeds its prefixes with it (Luo & Ji 2022): features of edges that hear of
-distances, angles and torsions.
+"""SphereNet (Liu et al. 2022) as G-SphereNet (Luo & Ji 2022) embeds its prefixes: edges hear of angles and torsions.
 
     edges    x1 = act(L [emb_i | emb_j | act(L rbf)])
     layer    m  = act(W_down (act(L_kj x1) * W W rbf)),    u = act(W_up sum over triplets of m_kj * angles * torsions)
@@ -10,10 +9,10 @@ What is notable here: edges of all prefixes of a molecule are one flat list, but
 computed once a pair: the bases, the first features, and the first layer's messages. Published quirks that are kept:
 
 - the torsion basis multiplies harmonic q with the Bessel functions of degree q mod 7 (see `_torsion_weights`);
-- an edge that is in no triplet keeps its features through all layers, so that two atoms alone are the first features only;
+- an edge that is in no triplet keeps its features through all layers: two atoms alone are the first features only;
 - an atom without neighbours is its type's embedding, not a readout of nothing;
-- only the last layer's readout is read. The authors compute one after each layer; the others are not built here, while the
-  matrices (W rbf) before them are kept, so that the edges have the published parameters.
+- only the last layer's readout is read. The authors compute one after each layer; those are not built here, but the
+  matrices (W rbf) before them are, so that the edges have the published parameters.
 
 Their cap of 32 neighbours an atom, which no molecule of QM9 reaches, is left out.
 """
@@ -62,9 +61,8 @@ class SphereNet(InvariantEmbedder):
         self.distance = nn.Linear(n_radial, width)
         self.edge = nn.Linear(3 * width, width)
         # After the first features and after each layer; only the first and the last are read.
-        self.edge_weights = nn.ParameterList(
-            nn.Parameter(glorot_orthogonal(width, n_radial)) for _ in range(config.n_layers + 1)
-        )
+        weights = [glorot_orthogonal(width, n_radial) for _ in range(config.n_layers + 1)]
+        self.edge_weights = nn.Parameter(torch.stack(weights))
         self.layers = nn.ModuleList(DirectionalLayer(config, with_torsions) for _ in range(config.n_layers))
         self.readout = Readout(width, config.readout_width)
 

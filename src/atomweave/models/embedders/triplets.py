@@ -4,8 +4,8 @@
 
 The basis of 294 torsion functions is never formed. Its radial half depends on the pair (k -> j) alone and is contracted
 with the learnt 294 x 8 matrix there (T_kj, 49 x 8); its angular half is evaluated on the fly. The angular part of a
-triplet depends on the prefix only through the atom from which the torsion is counted, so that all prefixes with the same
-reference share it: a triplet of a molecule is met in some five prefixes, with fewer than two references.
+triplet depends on the prefix only through the atom from which the torsion is counted: all prefixes with the same
+reference share it, and a triplet of a molecule is met in some five prefixes, with fewer than two references.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ...geometry.waves import wave_harmonics
 from .prefix_graphs import Edges, PrefixGraphs
 
 _COLLINEAR = 1e-4
-"""Sine below which a reference atom lies on the axis and tells no azimuth: harmonics of m > 0 then count with their mean
-over all azimuths, zero. The authors' torsion is rounding noise there."""
+"""Sine below which a reference atom lies on the axis and tells no azimuth: harmonics of m > 0 then count with their
+mean over all azimuths, zero. The authors' torsion is rounding noise there."""
 
 
 @dataclass(frozen=True)
