@@ -115,3 +115,13 @@ def harmonic_norm(l: int, m: int) -> float:
     """Return the factor before P_lm(cos theta) cos(m phi) in a normalised real harmonic, m >= 0."""
     squared = (2 * l + 1) / (4 * math.pi) * math.factorial(l - m) / math.factorial(l + m)
     return math.sqrt(squared * (2 if m > 0 else 1))
+
+
+@functools.cache
+def harmonic_norms(n_degrees: int) -> Tensor:
+    """Return all of `harmonic_norm`, at l^2 + m: float32 (n_degrees^2,), as the compiled kernel reads them."""
+    norms = torch.zeros(n_degrees**2)
+    for l in range(n_degrees):
+        for m in range(l + 1):
+            norms[l * l + m] = harmonic_norm(l, m)
+    return norms

@@ -145,18 +145,20 @@ class DirectionalLayer(nn.Module):
         own = functional.silu(self.own(features))
         if shared:
             own, features = own[pair], features[pair]
-        heard = self._triplet_sum(messages, waves, triplets)
+        heard = self._triplet_sum(messages, waves, triplets, shared)
         x = self.before(own + functional.silu(functional.linear(heard, self.up)))
         return self.after(functional.silu(self.middle(x)) + features)
 
-    def _triplet_sum(self, messages: Tensor, waves: Tensor, triplets: Triplets) -> Tensor:
+    def _triplet_sum(self, messages: Tensor, waves: Tensor, triplets: Triplets, shared: bool) -> Tensor:
         # In the precision of the parameters: the angular functions are polynomials of degree six.
         with torch.autocast(waves.device.type, enabled=False):
             n_degrees, n_radial = waves.shape[1:]
             angle_in = self.angle_in.unflatten(1, (n_degrees, n_radial))
             angle = torch.einsum("pln,aln->pla", waves, angle_in)
             torsion = None if self.torsion_in is None else _torsion_weights(waves, self.torsion_in)
-            return triplet_sum(messages.to(waves.dtype), angle, torsion, self.angle_out, self.torsion_out, triplets)
+            return triplet_sum(
+                messages.to(waves.dtype), angle, torsion, self.angle_out, self.torsion_out, triplets, shared
+            )
 
 
 def _torsion_weights(waves: Tensor, torsion_in: Tensor) -> Tensor:
