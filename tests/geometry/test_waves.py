@@ -15,7 +15,7 @@ from reference.spherenet import ZEROS, bessel, harmonics
 
 def test_bessel_functions_are_accurate_everywhere() -> None:
     x = torch.cat([torch.tensor([0.0]), torch.logspace(-6, math.log10(40), 2000, dtype=torch.float64)])
-    values = spherical_bessel(8, x)
+    values = spherical_bessel(torch.arange(8)[:, None], x)
     for l in range(8):
         expected = spherical_jn(l, x.numpy())
         assert np.abs(values[l].numpy() - expected).max() <= 1e-13

@@ -27,13 +27,14 @@ typedef struct {
     const float *towards;       /* (n_pairs, 3), unit vectors from the receiver to the sender */
     const float *norms;         /* (n_degrees^2,) */
     const int64_t *sender;      /* (n_pairs,) */
+    const int64_t *link;        /* (n_pairs,), the same of a pair and its reverse */
     const int64_t *first_pair;  /* (n_molecules, n_atoms) */
     const int64_t *graph_start; /* (n_molecules + 1,) */
     const int64_t *first, *count; /* (n_graphs, n_atoms), of the edges */
     const int64_t *nearest, *second; /* (n_graphs, n_atoms); NULL without torsions */
     const float *messages;      /* (n_pairs or n_edges, channels) */
-    const float *angle;         /* (n_pairs, n_degrees, BASIS) */
-    const float *torsion;       /* (n_pairs, n_degrees^2, BASIS) */
+    const float *angle;         /* (n_links, n_degrees, BASIS) */
+    const float *torsion;       /* (n_links, n_degrees^2, BASIS) */
     const float *expand_angle, *expand_torsion; /* (channels, BASIS) */
     float *sums;                /* (n_edges, channels), zero at first */
     const float *grad_sums;
@@ -108,10 +109,11 @@ static void evaluate_harmonics(const triplets *t, const workspace *w, int64_t n)
     }
 }
 
-/* basis[k] = sum over harmonics q of weights[pair k][q] * harmonics[q][k]; `stride` 1 takes all, 0 the zonal ones. */
-INLINE void project(const int zonal, const workspace *w, int64_t n_functions, const float *weights, int64_t n, float *basis) {
+/* basis[k] = sum over harmonics q, all or the zonal ones, of weights[link[k]][q] * harmonics[q][k]. */
+INLINE void project(const int zonal, const workspace *w, int64_t n_functions, const float *weights, const int64_t *link,
+                    int64_t n, float *basis) {
     for (int64_t k = 0; k < n; k++) {
-        const float *row = weights + k * n_functions * BASIS;
+        const float *row = weights + link[k] * n_functions * BASIS;
         vec8 even = {0}, odd = {0};
         int64_t q = 0;
         for (; q + 1 < n_functions; q += 2) {
@@ -140,10 +142,10 @@ static void widen(const float *basis, const float *expand, int64_t channels, int
 static void weigh(const triplets *t, const workspace *w, int64_t pair_kj, int64_t skip, int64_t n) {
     const int64_t n_angles = t->n_degrees, n_torsions = n_angles * n_angles, size = n * t->channels;
     evaluate_harmonics(t, w, n);
-    project(1, w, n_angles, t->angle + pair_kj * n_angles * BASIS, n, w->basis[0]);
+    project(1, w, n_angles, t->angle, t->link + pair_kj, n, w->basis[0]);
     widen(w->basis[0], w->expand[0], t->channels, n, w->expanded[0]);
     if (t->torsion) {
-        project(0, w, n_torsions, t->torsion + pair_kj * n_torsions * BASIS, n, w->basis[1]);
+        project(0, w, n_torsions, t->torsion, t->link + pair_kj, n, w->basis[1]);
         widen(w->basis[1], w->expand[1], t->channels, n, w->expanded[1]);
         for (int64_t c = 0; c < size; c += LANES)
             *(vec *)(w->weights + c) = *(const vec *)(w->expanded[0] + c) * *(const vec *)(w->expanded[1] + c);
@@ -183,7 +185,7 @@ INLINE void hand_back(const int B, const float *grad, const float *messages, con
 
 /* Gradient of `widen` and `project`; `grad` (n, channels) is of what was expanded. */
 INLINE void narrow(const int zonal, const workspace *w, int64_t n_functions, int64_t channels, int64_t n, const float *grad,
-                   const float *basis, const float *expand, float *grad_expand, float *grad_weights) {
+                   const float *basis, const float *expand, const int64_t *link, float *grad_expand, float *grad_weights) {
     for (int64_t c = 0; c < channels; c += LANES) {
         vec acc[BASIS];
         UNROLL for (int a = 0; a < BASIS; a++) acc[a] = *(const vec *)(grad_expand + a * channels + c);
@@ -199,7 +201,7 @@ INLINE void narrow(const int zonal, const workspace *w, int64_t n_functions, int
             UNROLL for (int b = 0; b < 4; b++)
                 acc[b] += grad[k * channels + c + b] * *(const vec8 *)(expand + (c + b) * BASIS);
         const vec8 total = (acc[0] + acc[1]) + (acc[2] + acc[3]);
-        float *row = grad_weights + k * n_functions * BASIS;
+        float *row = grad_weights + link[k] * n_functions * BASIS;
         for (int64_t q = 0; q < n_functions; q++)
             *(vec8 *)(row + q * BASIS) += w->harmonics[(zonal ? q * q : q) * w->n_lanes + k] * total;
     }
@@ -214,11 +216,11 @@ static void weigh_backward(const triplets *t, const workspace *w, int64_t molecu
             *(vec *)(w->expanded[1] + c) = grad * *(const vec *)(w->expanded[0] + c);
             *(vec *)(w->grad_weights + c) = grad * other;
         }
-    narrow(1, w, n_angles, channels, n, w->grad_weights, w->basis[0], t->expand_angle,
-           t->grad_expand_angle + molecule * BASIS * channels, t->grad_angle + pair_kj * n_angles * BASIS);
+    narrow(1, w, n_angles, channels, n, w->grad_weights, w->basis[0], t->expand_angle, t->link + pair_kj,
+           t->grad_expand_angle + molecule * BASIS * channels, t->grad_angle);
     if (t->torsion)
-        narrow(0, w, n_torsions, channels, n, w->expanded[1], w->basis[1], t->expand_torsion,
-               t->grad_expand_torsion + molecule * BASIS * channels, t->grad_torsion + pair_kj * n_torsions * BASIS);
+        narrow(0, w, n_torsions, channels, n, w->expanded[1], w->basis[1], t->expand_torsion, t->link + pair_kj,
+               t->grad_expand_torsion + molecule * BASIS * channels, t->grad_torsion);
 }
 
 /* All graphs of the target j -> i, whose i is the neighbour `skip` of j, that count torsions from the same atom as `lead`. */

@@ -24,6 +24,7 @@ class _Arguments(ctypes.Structure):
             "towards",
             "norms",
             "sender",
+            "link",
             "first_pair",
             "graph_start",
             "first",
@@ -38,7 +39,7 @@ class _Arguments(ctypes.Structure):
 
 
 def compiled(messages: Tensor, angle: Tensor) -> bool:
-    """Say whether the kernel is there and made for messages (n, channels) and bases (n_pairs, n_degrees, n_basis)."""
+    """Say whether the kernel is there and made for messages (n, channels) and bases (n_links, n_degrees, n_basis)."""
     fits = messages.shape[1] % _LANES == 0 and angle.shape[1] <= _MAX_DEGREES and angle.shape[2] == _BASIS
     return fits and messages.device.type == "cpu" and messages.dtype == torch.float32 and library() is not None
 

@@ -69,20 +69,21 @@ class SphereNet(InvariantEmbedder):
     def embed(self, graphs: PrefixGraphs) -> Tensor:
         """Return (n_rows, width), the rows of `graphs`."""
         pairs, config = graphs.pairs, self.config
-        radial = self.radial_basis(pairs.distances)
-        waves = radial_waves(pairs.distances, config.n_spherical, config.n_radial, config.cutoff)
+        links, link = graphs.links
+        distances = pairs.distances[links]
+        radial = self.radial_basis(distances)
+        waves = radial_waves(distances, config.n_spherical, config.n_radial, config.cutoff)
         receiver = self.atom(graphs.species[pairs.molecule, pairs.receiver])
         sender = self.atom(graphs.species[pairs.molecule, pairs.sender])
-        features = functional.silu(
-            self.edge(torch.cat([receiver, sender, functional.silu(self.distance(radial))], dim=1))
-        )
+        between = functional.silu(self.distance(radial))[link]
+        features = functional.silu(self.edge(torch.cat([receiver, sender, between], dim=1)))
 
         triplets = find_triplets(graphs, self.with_torsions)
         summed = self._couples(graphs, radial, features)
         if len(triplets.edges.row):
             for index, layer in enumerate(self.layers):
                 features = layer(features, radial, waves, triplets, shared=index == 0)
-            read = functional.linear(radial, self.edge_weights[-1])[triplets.edges.pair] * features
+            read = functional.linear(radial, self.edge_weights[-1])[link[triplets.edges.pair]] * features
             summed = summed.index_add(0, triplets.edges.row, read.to(summed.dtype))
         graph, atom = graphs.rows
         has_neighbours = graphs.count[graph, atom] > 0
@@ -90,7 +91,7 @@ class SphereNet(InvariantEmbedder):
         return torch.where(has_neighbours[:, None], self.readout(summed).to(embedded.dtype), embedded)
 
     def radial_basis(self, distances: Tensor) -> Tensor:
-        """Return (n_pairs, n_radial) `u(x) sin(f_n x)`, x = d / cutoff, u = 1/x - 28 x^5 + 48 x^6 - 21 x^7."""
+        """Return (n_links, n_radial) `u(x) sin(f_n x)`, x = d / cutoff, u = 1/x - 28 x^5 + 48 x^6 - 21 x^7."""
         x = distances / self.cutoff
         envelope = polynomial_envelope(distances, self.cutoff) / x
         return envelope[:, None] * torch.sin(self.frequencies * x[:, None])
@@ -100,7 +101,7 @@ class SphereNet(InvariantEmbedder):
         graph, atom = graphs.rows
         row = graphs.couples[graph, atom].nonzero()[:, 0]
         pair = graphs.first_pair[graphs.molecule[graph[row]], atom[row]]
-        heard = functional.linear(radial[pair], self.edge_weights[0]) * features[pair]
+        heard = functional.linear(radial[graphs.links[1][pair]], self.edge_weights[0]) * features[pair]
         summed = self.atom.weight.new_zeros(len(graph), self.width)
         return summed.index_add(0, row, heard.to(summed.dtype))
 
@@ -133,14 +134,14 @@ class DirectionalLayer(nn.Module):
 
         Args:
             features: of the edges; of the pairs, (n_pairs, width), where all graphs share them.
-            radial: (n_pairs, n_radial).
-            waves: (n_pairs, n_degrees, n_radial).
+            radial: (n_links, n_radial).
+            waves: (n_links, n_degrees, n_radial).
             triplets: of the graphs.
             shared: whether features are of pairs, as before the first layer.
         """
-        pair = triplets.edges.pair
+        pair, link = triplets.edges.pair, triplets.graphs.links[1]
         weights = functional.linear(functional.linear(radial, self.radial_in), self.radial_out)
-        messages = functional.silu(self.message(features)) * (weights if shared else weights[pair])
+        messages = functional.silu(self.message(features)) * weights[link if shared else link[pair]]
         messages = functional.silu(functional.linear(messages, self.down))
         own = functional.silu(self.own(features))
         if shared:
@@ -162,7 +163,7 @@ class DirectionalLayer(nn.Module):
 
 
 def _torsion_weights(waves: Tensor, torsion_in: Tensor) -> Tensor:
-    """Contract the radial half of the torsion basis: (n_pairs, n_degrees^2, n_basis), a weight for each harmonic.
+    """Contract the radial half of the torsion basis: (n_links, n_degrees^2, n_basis), a weight for each harmonic.
 
     A quirk of the published basis, born of a reshape: harmonic q = l^2 + ... goes with the Bessel functions of degree
     q mod n_degrees, not with those of its own degree l.

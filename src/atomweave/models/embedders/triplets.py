@@ -45,6 +45,7 @@ class Triplets:
             "positions": graphs.positions,
             "towards": -pairs.vectors / pairs.distances[:, None],
             "sender": pairs.sender,
+            "link": graphs.links[1],
             "first_pair": graphs.first_pair,
             "graph_start": torch.nn.functional.pad(n_graphs.cumsum(0), (1, 0)),
             "first": self.edges.first,
@@ -88,8 +89,8 @@ def triplet_sum(
 
     Args:
         messages: (n_edges, channels), m_kj; (n_pairs, channels) where all graphs share them.
-        angle: (n_pairs, n_degrees, n_basis), A of each pair (k -> j).
-        torsion: (n_pairs, n_degrees^2, n_basis), T of each pair; None: only angles count.
+        angle: (n_links, n_degrees, n_basis), A of each pair k, j.
+        torsion: (n_links, n_degrees^2, n_basis), T of each pair; None: only angles count.
         expand_angle: (channels, n_basis), W_s.
         expand_torsion: (channels, n_basis), W_t; None as above.
         triplets: of the graphs.
@@ -132,8 +133,10 @@ def _sum(
     # Neighbours k of each site j, as pairs (k -> j); padded with the last pair, which is then not counted.
     n_neighbours = int(edges.count.max())
     rank = torch.arange(n_neighbours, device=i.device)
-    pair = (graphs.first_pair.flatten()[:, None] + rank).clamp(max=len(angle) - 1)  # (n_sites, n_neighbours)
-    k = graphs.pairs.sender[pair]
+    pair = (graphs.first_pair.flatten()[:, None] + rank).clamp(
+        max=len(graphs.pairs.sender) - 1
+    )  # (n_sites, n_neighbours)
+    k, link = graphs.pairs.sender[pair], graphs.links[1][pair]
     towards = -graphs.pairs.vectors / graphs.pairs.distances[:, None]  # from the receiver j to the sender k
     frame = _frames(graphs.positions, view_site, view_i, view_reference, torsion is not None)
     directions = torch.einsum("vkx,vcx->vkc", towards[pair[view_site]], frame)
@@ -145,7 +148,7 @@ def _sum(
     def embed(functions: Tensor, weights: Tensor) -> Tensor:
         wide = functions.new_zeros(len(pair), n_slots, *functions.shape[1:])
         wide[view_site, slot] = functions
-        return torch.einsum("svkq,skqa->svka", wide, weights[pair])[view_site, slot]
+        return torch.einsum("svkq,skqa->svka", wide, weights[link])[view_site, slot]
 
     harmonics = wave_harmonics(directions, angle.shape[1])
     zonal = [l * l for l in range(angle.shape[1])]
