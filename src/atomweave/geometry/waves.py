@@ -18,26 +18,30 @@ _N_TERMS = 16
 """Of the series: at `_SERIES_BELOW` the next term is below 1e-17 of the first."""
 
 
-def spherical_bessel(n_degrees: int, argument: Tensor) -> Tensor:
-    """Return j_l of each argument for l = 0 .. n_degrees - 1 <= 7: float64 (n_degrees, ...), argument >= 0."""
+def spherical_bessel(degree: Tensor, argument: Tensor) -> Tensor:
+    """Return j_l(x), float64.
+
+    Args:
+        degree: l, 0 to 7, int64, broadcast against the argument.
+        argument: x >= 0.
+    """
     x = argument.double()
-    safe = x.clamp(min=_SERIES_BELOW)
-    above = [torch.sin(safe) / safe]
-    if n_degrees > 1:
-        above.append((above[0] - torch.cos(safe)) / safe)
-    for l in range(2, n_degrees):
-        above.append((2 * l - 1) / safe * above[-1] - above[-2])
-    # A small argument, so that the series of a large one, which is not read, stays finite.
+    degree = degree.to(x.device)
+    large = x.clamp(min=_SERIES_BELOW)
+    sine, cosine = torch.sin(large), torch.cos(large)
+    before, here = cosine / large, sine / large  # j_(-1), j_0
+    upward = here
+    for l in range(1, int(degree.max()) + 1):
+        before, here = here, (2 * l - 1) / large * here - before
+        upward = torch.where(degree == l, here, upward)
+    # A large argument is not read here; as zero it stays finite.
     small = torch.where(x < _SERIES_BELOW, x, 0.0)
     half_square = -0.5 * small.square()
-    values, power, odd_factorial = [], torch.ones_like(x), 1.0
-    for l in range(n_degrees):
-        series = torch.ones_like(x)
-        for term in range(_N_TERMS, 0, -1):  # Horner's scheme
-            series = 1 + series * half_square / (term * (2 * l + 2 * term + 1))
-        values.append(torch.where(x < _SERIES_BELOW, series * power / odd_factorial, above[l]))
-        power, odd_factorial = power * small, odd_factorial * (2 * l + 3)
-    return torch.stack(values)
+    series = torch.ones_like(x)
+    for term in range(_N_TERMS, 0, -1):  # Horner's scheme
+        series = 1 + series * half_square / (term * (2 * degree + 2 * term + 1))
+    odd_factorial = torch.tensor([math.prod(range(1, 2 * l + 2, 2)) for l in range(8)], dtype=x.dtype, device=x.device)
+    return torch.where(x < _SERIES_BELOW, series * small**degree / odd_factorial[degree], upward)
 
 
 @functools.cache
@@ -49,10 +53,11 @@ def bessel_zeros(n_degrees: int, n_zeros: int) -> Tensor:
     zeros = [math.pi * torch.arange(1, n_zeros + n_degrees, dtype=torch.float64)]
     for l in range(1, n_degrees):
         low, high = zeros[-1][:-1].clone(), zeros[-1][1:].clone()
-        rising = spherical_bessel(l + 1, high)[l] > 0
+        degree = torch.tensor(l)
+        rising = spherical_bessel(degree, high) > 0
         for _ in range(60):  # halvings: an interval of length pi shrinks below rounding
             middle = 0.5 * (low + high)
-            right = (spherical_bessel(l + 1, middle)[l] > 0) == rising
+            right = (spherical_bessel(degree, middle) > 0) == rising
             low, high = torch.where(right, low, middle), torch.where(right, middle, high)
         zeros.append(0.5 * (low + high))
     return torch.stack([row[:n_zeros] for row in zeros])
@@ -70,13 +75,16 @@ def radial_waves(distances: Tensor, n_degrees: int, n_radial: int, cutoff: float
     Returns:
         (..., n_degrees, n_radial) of the distances' dtype; computed in float64. Without an envelope (Liu et al. 2022).
     """
+    zeros, scale = (x.to(distances.device) for x in _zeros_and_scale(n_degrees, n_radial))
+    x = (distances.double() / cutoff)[..., None, None] * zeros
+    return (scale * spherical_bessel(torch.arange(n_degrees)[:, None], x)).to(distances.dtype)
+
+
+@functools.cache
+def _zeros_and_scale(n_degrees: int, n_radial: int) -> tuple[Tensor, Tensor]:
     zeros = bessel_zeros(n_degrees, n_radial)
-    beyond = torch.stack([spherical_bessel(n_degrees + 1, zeros[l])[l + 1] for l in range(n_degrees)])
-    scale = (0.5 * beyond.square()).rsqrt().to(distances.device)
-    x = (distances.double() / cutoff)[..., None]
-    zeros = zeros.to(distances.device)
-    waves = [scale[l] * spherical_bessel(l + 1, x * zeros[l])[l] for l in range(n_degrees)]
-    return torch.stack(waves, dim=-2).to(distances.dtype)
+    beyond = spherical_bessel(torch.arange(1, n_degrees + 1)[:, None], zeros)
+    return zeros, (0.5 * beyond.square()).rsqrt()
 
 
 def wave_harmonics(directions: Tensor, n_degrees: int) -> Tensor:
@@ -115,3 +123,13 @@ def harmonic_norm(l: int, m: int) -> float:
     """Return the factor before P_lm(cos theta) cos(m phi) in a normalised real harmonic, m >= 0."""
     squared = (2 * l + 1) / (4 * math.pi) * math.factorial(l - m) / math.factorial(l + m)
     return math.sqrt(squared * (2 if m > 0 else 1))
+
+
+@functools.cache
+def harmonic_norms(n_degrees: int) -> Tensor:
+    """Return all of `harmonic_norm`, at l^2 + m: float32 (n_degrees^2,), as the compiled kernel reads them."""
+    norms = torch.zeros(n_degrees**2)
+    for l in range(n_degrees):
+        for m in range(l + 1):
+            norms[l * l + m] = harmonic_norm(l, m)
+    return norms

@@ -1,4 +1,4 @@
-"""Invariant embedders: prefixes of molecules -> features of their atoms; each in a file of its own, chosen by `kind`."""
+"""Invariant embedders: prefixes of molecules -> features of their atoms; one file each, chosen by `kind`."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .prefix_graphs import PrefixGraphs, prefix_graphs
 
 _PAIRS_AT_A_TIME = {"cpu": 8_000}
-"""Squared atoms, summed over graphs, that pass through all layers together: few on a CPU, so that they stay in cache."""
+"""Squared atoms, summed over graphs, that pass through all layers together; on a CPU few, for the caches' sake."""
 _PAIRS_ELSEWHERE = 1_000_000
 
 

@@ -47,6 +47,18 @@ class PrefixGraphs:
         return graph, atom
 
     @cached_property
+    def links(self) -> tuple[Tensor, Tensor]:
+        """What depends on the distance alone is computed once for a pair and its reverse, a link.
+
+        (n_links,) int64 rows of `pairs`; (n_pairs,) int64, the link of each pair.
+        """
+        pairs = self.pairs
+        later = pairs.receiver > pairs.sender
+        link = later.cumsum(0) - 1
+        reverse = pairs.index[pairs.molecule, pairs.sender, pairs.receiver]
+        return later.nonzero()[:, 0], torch.where(later, link, link[reverse])
+
+    @cached_property
     def row_species(self) -> Tensor:
         """(n_rows,) int64."""
         graph, atom = self.rows

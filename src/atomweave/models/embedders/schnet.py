@@ -1,4 +1,4 @@
-"""SchNet (Schütt et al. 2017) in G-SphereNet's ablation of the embedder: features of atoms that hear of distances alone.
+"""SchNet (Schütt et al. 2017) in G-SphereNet's ablation of the embedder: atoms hear of distances alone.
 
     x_i <- x_i + A act(A sum over j of (A x_j) * W(d_ij)),    act = shifted softplus, A atom-wise
 
@@ -11,7 +11,6 @@ from typing import Literal
 
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ...config import Config
 from ...geometry.radial import cosine_cutoff, gaussian_basis

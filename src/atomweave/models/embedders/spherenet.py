@@ -1,5 +1,4 @@
-"""SphereNet (Liu et al. 2022) as G-SphereNet embeds its prefixes with it (Luo & Ji 2022): features of edges that hear of
-distances, angles and torsions.
+"""SphereNet (Liu et al. 2022) as G-SphereNet (Luo & Ji 2022) embeds its prefixes: edges hear of angles and torsions.
 
     edges    x1 = act(L [emb_i | emb_j | act(L rbf)])
     layer    m  = act(W_down (act(L_kj x1) * W W rbf)),    u = act(W_up sum over triplets of m_kj * angles * torsions)
@@ -10,10 +9,10 @@ What is notable here: edges of all prefixes of a molecule are one flat list, but
 computed once a pair: the bases, the first features, and the first layer's messages. Published quirks that are kept:
 
 - the torsion basis multiplies harmonic q with the Bessel functions of degree q mod 7 (see `_torsion_weights`);
-- an edge that is in no triplet keeps its features through all layers, so that two atoms alone are the first features only;
+- an edge that is in no triplet keeps its features through all layers: two atoms alone are the first features only;
 - an atom without neighbours is its type's embedding, not a readout of nothing;
-- only the last layer's readout is read. The authors compute one after each layer; the others are not built here, while the
-  matrices (W rbf) before them are kept, so that the edges have the published parameters.
+- only the last layer's readout is read. The authors compute one after each layer; those are not built here, but the
+  matrices (W rbf) before them are, so that the edges have the published parameters.
 
 Their cap of 32 neighbours an atom, which no molecule of QM9 reaches, is left out.
 """
@@ -62,29 +61,29 @@ class SphereNet(InvariantEmbedder):
         self.distance = nn.Linear(n_radial, width)
         self.edge = nn.Linear(3 * width, width)
         # After the first features and after each layer; only the first and the last are read.
-        self.edge_weights = nn.ParameterList(
-            nn.Parameter(glorot_orthogonal(width, n_radial)) for _ in range(config.n_layers + 1)
-        )
+        weights = [glorot_orthogonal(width, n_radial) for _ in range(config.n_layers + 1)]
+        self.edge_weights = nn.Parameter(torch.stack(weights))
         self.layers = nn.ModuleList(DirectionalLayer(config, with_torsions) for _ in range(config.n_layers))
         self.readout = Readout(width, config.readout_width)
 
     def embed(self, graphs: PrefixGraphs) -> Tensor:
         """Return (n_rows, width), the rows of `graphs`."""
         pairs, config = graphs.pairs, self.config
-        radial = self.radial_basis(pairs.distances)
-        waves = radial_waves(pairs.distances, config.n_spherical, config.n_radial, config.cutoff)
+        links, link = graphs.links
+        distances = pairs.distances[links]
+        radial = self.radial_basis(distances)
+        waves = radial_waves(distances, config.n_spherical, config.n_radial, config.cutoff)
         receiver = self.atom(graphs.species[pairs.molecule, pairs.receiver])
         sender = self.atom(graphs.species[pairs.molecule, pairs.sender])
-        features = functional.silu(
-            self.edge(torch.cat([receiver, sender, functional.silu(self.distance(radial))], dim=1))
-        )
+        between = functional.silu(self.distance(radial))[link]
+        features = functional.silu(self.edge(torch.cat([receiver, sender, between], dim=1)))
 
         triplets = find_triplets(graphs, self.with_torsions)
         summed = self._couples(graphs, radial, features)
         if len(triplets.edges.row):
             for index, layer in enumerate(self.layers):
                 features = layer(features, radial, waves, triplets, shared=index == 0)
-            read = functional.linear(radial, self.edge_weights[-1])[triplets.edges.pair] * features
+            read = functional.linear(radial, self.edge_weights[-1])[link[triplets.edges.pair]] * features
             summed = summed.index_add(0, triplets.edges.row, read.to(summed.dtype))
         graph, atom = graphs.rows
         has_neighbours = graphs.count[graph, atom] > 0
@@ -92,7 +91,7 @@ class SphereNet(InvariantEmbedder):
         return torch.where(has_neighbours[:, None], self.readout(summed).to(embedded.dtype), embedded)
 
     def radial_basis(self, distances: Tensor) -> Tensor:
-        """Return (n_pairs, n_radial) `u(x) sin(f_n x)`, x = d / cutoff, u = 1/x - 28 x^5 + 48 x^6 - 21 x^7."""
+        """Return (n_links, n_radial) `u(x) sin(f_n x)`, x = d / cutoff, u = 1/x - 28 x^5 + 48 x^6 - 21 x^7."""
         x = distances / self.cutoff
         envelope = polynomial_envelope(distances, self.cutoff) / x
         return envelope[:, None] * torch.sin(self.frequencies * x[:, None])
@@ -102,7 +101,7 @@ class SphereNet(InvariantEmbedder):
         graph, atom = graphs.rows
         row = graphs.couples[graph, atom].nonzero()[:, 0]
         pair = graphs.first_pair[graphs.molecule[graph[row]], atom[row]]
-        heard = functional.linear(radial[pair], self.edge_weights[0]) * features[pair]
+        heard = functional.linear(radial[graphs.links[1][pair]], self.edge_weights[0]) * features[pair]
         summed = self.atom.weight.new_zeros(len(graph), self.width)
         return summed.index_add(0, row, heard.to(summed.dtype))
 
@@ -135,34 +134,36 @@ class DirectionalLayer(nn.Module):
 
         Args:
             features: of the edges; of the pairs, (n_pairs, width), where all graphs share them.
-            radial: (n_pairs, n_radial).
-            waves: (n_pairs, n_degrees, n_radial).
+            radial: (n_links, n_radial).
+            waves: (n_links, n_degrees, n_radial).
             triplets: of the graphs.
             shared: whether features are of pairs, as before the first layer.
         """
-        pair = triplets.edges.pair
+        pair, link = triplets.edges.pair, triplets.graphs.links[1]
         weights = functional.linear(functional.linear(radial, self.radial_in), self.radial_out)
-        messages = functional.silu(self.message(features)) * (weights if shared else weights[pair])
+        messages = functional.silu(self.message(features)) * weights[link if shared else link[pair]]
         messages = functional.silu(functional.linear(messages, self.down))
         own = functional.silu(self.own(features))
         if shared:
             own, features = own[pair], features[pair]
-        heard = self._triplet_sum(messages, waves, triplets)
+        heard = self._triplet_sum(messages, waves, triplets, shared)
         x = self.before(own + functional.silu(functional.linear(heard, self.up)))
         return self.after(functional.silu(self.middle(x)) + features)
 
-    def _triplet_sum(self, messages: Tensor, waves: Tensor, triplets: Triplets) -> Tensor:
+    def _triplet_sum(self, messages: Tensor, waves: Tensor, triplets: Triplets, shared: bool) -> Tensor:
         # In the precision of the parameters: the angular functions are polynomials of degree six.
         with torch.autocast(waves.device.type, enabled=False):
             n_degrees, n_radial = waves.shape[1:]
             angle_in = self.angle_in.unflatten(1, (n_degrees, n_radial))
             angle = torch.einsum("pln,aln->pla", waves, angle_in)
             torsion = None if self.torsion_in is None else _torsion_weights(waves, self.torsion_in)
-            return triplet_sum(messages.to(waves.dtype), angle, torsion, self.angle_out, self.torsion_out, triplets)
+            return triplet_sum(
+                messages.to(waves.dtype), angle, torsion, self.angle_out, self.torsion_out, triplets, shared
+            )
 
 
 def _torsion_weights(waves: Tensor, torsion_in: Tensor) -> Tensor:
-    """Contract the radial half of the torsion basis: (n_pairs, n_degrees^2, n_basis), a weight for each harmonic.
+    """Contract the radial half of the torsion basis: (n_links, n_degrees^2, n_basis), a weight for each harmonic.
 
     A quirk of the published basis, born of a reshape: harmonic q = l^2 + ... goes with the Bessel functions of degree
     q mod n_degrees, not with those of its own degree l.

@@ -4,8 +4,8 @@
 
 The basis of 294 torsion functions is never formed. Its radial half depends on the pair (k -> j) alone and is contracted
 with the learnt 294 x 8 matrix there (T_kj, 49 x 8); its angular half is evaluated on the fly. The angular part of a
-triplet depends on the prefix only through the atom from which the torsion is counted, so that all prefixes with the same
-reference share it: a triplet of a molecule is met in some five prefixes, with fewer than two references.
+triplet depends on the prefix only through the atom from which the torsion is counted: all prefixes with the same
+reference share it, and a triplet of a molecule is met in some five prefixes, with fewer than two references.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ...geometry.waves import wave_harmonics
+from ...geometry.waves import harmonic_norms, wave_harmonics
+from ...kernels.triplets import CompiledTripletSum, compiled
 from .prefix_graphs import Edges, PrefixGraphs
 
-_COLLINEAR = 1e-4
-"""Sine below which a reference atom lies on the axis and tells no azimuth: harmonics of m > 0 then count with their mean
-over all azimuths, zero. The authors' torsion is rounding noise there."""
+COLLINEAR = 1e-4
+"""Sine below which a reference atom lies on the axis and tells no azimuth: harmonics of m > 0 then count with their
+mean over all azimuths, zero. The authors' torsion is rounding noise there."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,25 @@ class Triplets:
     # (n_graphs, n_atoms) int64 each: the atom nearest to each in the prefix and the next; None without torsions.
     nearest: Tensor | None
     second: Tensor | None
+
+    @cached_property
+    def tables(self) -> dict[str, Tensor]:
+        """What the compiled kernel reads of the graphs."""
+        graphs, pairs = self.graphs, self.graphs.pairs
+        n_graphs = torch.bincount(graphs.molecule, minlength=len(graphs.species))
+        tables = {
+            "positions": graphs.positions,
+            "towards": -pairs.vectors / pairs.distances[:, None],
+            "sender": pairs.sender,
+            "link": graphs.links[1],
+            "first_pair": graphs.first_pair,
+            "graph_start": torch.nn.functional.pad(n_graphs.cumsum(0), (1, 0)),
+            "first": self.edges.first,
+            "count": self.edges.count,
+            "nearest": self.nearest,
+            "second": self.second,
+        }
+        return {name: x.contiguous() for name, x in tables.items() if x is not None}
 
     @cached_property
     def targets(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -63,24 +83,30 @@ def triplet_sum(
     expand_angle: Tensor,
     expand_torsion: Tensor | None,
     triplets: Triplets,
+    shared: bool,
 ) -> Tensor:
     """Sum over the triplets of each edge.
 
     Args:
-        messages: (n_pairs, channels) where all graphs share them, else (n_edges, channels): m_kj.
-        angle: (n_pairs, n_degrees, n_basis), A of each pair (k -> j).
-        torsion: (n_pairs, n_degrees^2, n_basis), T of each pair; None: only angles count.
+        messages: (n_edges, channels), m_kj; (n_pairs, channels) where all graphs share them.
+        angle: (n_links, n_degrees, n_basis), A of each pair k, j.
+        torsion: (n_links, n_degrees^2, n_basis), T of each pair; None: only angles count.
         expand_angle: (channels, n_basis), W_s.
         expand_torsion: (channels, n_basis), W_t; None as above.
         triplets: of the graphs.
+        shared: whether messages are of pairs.
 
     Returns:
         (n_edges, channels), zero for an edge whose sender hears from nobody else.
     """
     if len(triplets.edges.row) == 0:
         return messages.new_zeros(0, messages.shape[1])
+    learnt = messages, angle, torsion, expand_angle, expand_torsion
+    if compiled(messages, angle):
+        tables = triplets.tables | {"norms": harmonic_norms(angle.shape[1])}
+        return CompiledTripletSum.apply(*learnt, tables, len(triplets.edges.row), shared)
     # Computed again backward: what is kept of each triplet of each prefix would fill gigabytes.
-    return checkpoint(_sum, messages, angle, torsion, expand_angle, expand_torsion, triplets, use_reentrant=False)
+    return checkpoint(_sum, *learnt, triplets, shared, use_reentrant=False)
 
 
 def _sum(
@@ -90,6 +116,7 @@ def _sum(
     expand_angle: Tensor,
     expand_torsion: Tensor | None,
     triplets: Triplets,
+    shared: bool,
 ) -> Tensor:
     graphs, edges = triplets.graphs, triplets.edges
     graph, j, i = triplets.targets
@@ -106,8 +133,10 @@ def _sum(
     # Neighbours k of each site j, as pairs (k -> j); padded with the last pair, which is then not counted.
     n_neighbours = int(edges.count.max())
     rank = torch.arange(n_neighbours, device=i.device)
-    pair = (graphs.first_pair.flatten()[:, None] + rank).clamp(max=len(angle) - 1)  # (n_sites, n_neighbours)
-    k = graphs.pairs.sender[pair]
+    pair = (graphs.first_pair.flatten()[:, None] + rank).clamp(
+        max=len(graphs.pairs.sender) - 1
+    )  # (n_sites, n_neighbours)
+    k, link = graphs.pairs.sender[pair], graphs.links[1][pair]
     towards = -graphs.pairs.vectors / graphs.pairs.distances[:, None]  # from the receiver j to the sender k
     frame = _frames(graphs.positions, view_site, view_i, view_reference, torsion is not None)
     directions = torch.einsum("vkx,vcx->vkc", towards[pair[view_site]], frame)
@@ -119,7 +148,7 @@ def _sum(
     def embed(functions: Tensor, weights: Tensor) -> Tensor:
         wide = functions.new_zeros(len(pair), n_slots, *functions.shape[1:])
         wide[view_site, slot] = functions
-        return torch.einsum("svkq,skqa->svka", wide, weights[pair])[view_site, slot]
+        return torch.einsum("svkq,skqa->svka", wide, weights[link])[view_site, slot]
 
     harmonics = wave_harmonics(directions, angle.shape[1])
     zonal = [l * l for l in range(angle.shape[1])]
@@ -127,8 +156,7 @@ def _sum(
     if torsion is not None and expand_torsion is not None:
         basis = basis * (embed(harmonics, torsion) @ expand_torsion.T)
     counted = (rank < edges.count[graph, j][:, None]) & (k[site] != i[:, None])
-    first = edges.first if len(messages) == len(edges.row) else None
-    source = pair[site] if first is None else first[graph, j][:, None] + rank
+    source = pair[site] if shared else edges.first[graph, j][:, None] + rank
     heard = messages[source.clamp(max=len(messages) - 1)]
     return (heard * basis[view] * counted[:, :, None]).sum(1)
 
@@ -147,5 +175,5 @@ def _frames(positions: Tensor, site: Tensor, i: Tensor, reference: Tensor, with_
     away = torch.nn.functional.normalize(positions[molecule, reference] - origin, dim=-1)
     x = away - (away * z).sum(-1, keepdim=True) * z
     sine = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    x = torch.where(sine > _COLLINEAR, x / sine, 0.0)
+    x = torch.where(sine > COLLINEAR, x / sine, 0.0)
     return torch.stack([x, torch.linalg.cross(x, z, dim=-1), z], dim=1)
