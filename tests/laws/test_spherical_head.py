@@ -67,7 +67,9 @@ class TestAffine(PositionHeadLaws):
     nodes_per_cell = 7
     draws_per_row = 750
     n_references = 2
-    position: ClassVar[dict[str, Any]] = {name: {"kind": "affine", "n_layers": 1} for name in ("distance", "angle", "torsion")}
+    position: ClassVar[dict[str, Any]] = {
+        name: {"kind": "affine", "n_layers": 1} for name in ("distance", "angle", "torsion")
+    }
     # The density lives around references, not in features that turn.
     test_density_turns_with_the_features = None
 

@@ -76,7 +76,8 @@ class Growing:
         return grown, {
             "weights": self.model, "seed": self.seed, **self.temperatures.model_dump(exclude_none=True),
             "max_atoms": self.max_atoms, "seconds": round(seconds, 2),
-            "molecules_per_second": round(number / seconds, 2), "device": self.device, "processes": processes, "threads": self.threads,
+            "molecules_per_second": round(number / seconds, 2), "device": self.device,
+            "processes": processes, "threads": self.threads,
         }  # fmt: skip
 
 
