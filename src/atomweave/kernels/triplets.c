@@ -25,7 +25,7 @@ typedef struct {
     int64_t shared;             /* messages are of pairs, not of edges */
     const float *positions;     /* (n_molecules, n_atoms, 3) */
     const float *towards;       /* (n_pairs, 3), unit vectors from the receiver to the sender */
-    const float *norms;         /* (n_degrees^2,) */
+    const float *norms;         /* (MAX_HARMONICS,), those of degree l at l^2 */
     const int64_t *sender;      /* (n_pairs,) */
     const int64_t *link;        /* (n_pairs,), the same of a pair and its reverse */
     const int64_t *first_pair;  /* (n_molecules, n_atoms) */

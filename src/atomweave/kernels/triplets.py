@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .library import in_parallel, library
 
-_LANES, _BASIS, _MAX_DEGREES = 16, 8, 7  # as in the C source
+_LANES, _BASIS, MAX_DEGREES = 16, 8, 7  # as in the C source
 
 
 class _Arguments(ctypes.Structure):
@@ -40,7 +40,7 @@ class _Arguments(ctypes.Structure):
 
 def compiled(messages: Tensor, angle: Tensor) -> bool:
     """Say whether the kernel is there and made for messages (n, channels) and bases (n_links, n_degrees, n_basis)."""
-    fits = messages.shape[1] % _LANES == 0 and angle.shape[1] <= _MAX_DEGREES and angle.shape[2] == _BASIS
+    fits = messages.shape[1] % _LANES == 0 and angle.shape[1] <= MAX_DEGREES and angle.shape[2] == _BASIS
     return fits and messages.device.type == "cpu" and messages.dtype == torch.float32 and library() is not None
 
 
@@ -70,25 +70,35 @@ class CompiledTripletSum(torch.autograd.Function):
         inputs = {name: x.contiguous() for name, x in learnt.items() if x is not None}
         ctx.tables, ctx.shared, ctx.names = tables, shared, tuple(inputs)
         ctx.save_for_backward(*inputs.values())
-        sums = messages.new_zeros(n_edges, messages.shape[1])
-        _run("triplets_forward", shared, tables | inputs | {"sums": sums})
-        return sums
+        return run_forward(inputs, tables, n_edges, shared)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of messages, bases and matrices."""
         inputs = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
-        n_molecules, channels = len(ctx.tables["first_pair"]), grad.shape[1]
-        gradients = {
-            # A molecule's own, for threads share nothing.
-            f"grad_{name}": x.new_zeros(n_molecules, _BASIS, channels) if "expand" in name else torch.zeros_like(x)
-            for name, x in inputs.items()
-        }
-        _run("triplets_backward", ctx.shared, ctx.tables | inputs | gradients | {"grad_sums": grad.contiguous()})
-        for name, x in gradients.items():
-            gradients[name] = x.sum(0).T if "expand" in name else x
+        gradients = run_backward(grad, inputs, ctx.tables, ctx.shared)
         names = ("messages", "angle", "torsion", "expand_angle", "expand_torsion")
-        return *(gradients.get(f"grad_{name}") for name in names), None, None, None
+        return *(gradients.get(name) for name in names), None, None, None
+
+
+def run_forward(inputs: dict[str, Tensor], tables: dict[str, Tensor], n_edges: int, shared: bool) -> Tensor:
+    """Return (n_edges, channels), without autograd; `inputs` are the contiguous arguments of `CompiledTripletSum`."""
+    sums = inputs["messages"].new_zeros(n_edges, inputs["messages"].shape[1])
+    _run("triplets_forward", shared, tables | inputs | {"sums": sums})
+    return sums
+
+
+def run_backward(grad: Tensor, inputs: dict[str, Tensor], tables: dict[str, Tensor], shared: bool) -> dict[str, Tensor]:
+    """Return the gradients of the inputs, by name, given that of `run_forward`."""
+    n_molecules, channels = len(tables["first_pair"]), grad.shape[1]
+    gradients = {
+        # A molecule's own, for threads share nothing.
+        name: x.new_zeros(n_molecules, _BASIS, channels) if "expand" in name else torch.zeros_like(x)
+        for name, x in inputs.items()
+    }
+    outputs = {f"grad_{name}": x for name, x in gradients.items()}
+    _run("triplets_backward", shared, tables | inputs | outputs | {"grad_sums": grad.contiguous()})
+    return {name: x.sum(0).T if "expand" in name else x for name, x in gradients.items()}
 
 
 def _run(name: str, shared: bool, tensors: dict[str, Tensor]) -> None:

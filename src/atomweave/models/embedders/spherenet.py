@@ -30,6 +30,9 @@ from torch.nn import functional
 from ...config import Config
 from ...geometry.radial import polynomial_envelope
 from ...geometry.waves import radial_waves
+from ...kernels import swish
+from ...kernels import triplets as triplet_kernel
+from ...kernels.directional import WEIGHTS, CompiledLayer
 from .invariant_embedder import InvariantEmbedder
 from .prefix_graphs import PrefixGraphs
 from .triplets import Triplets, find_triplets, triplet_sum
@@ -139,27 +142,34 @@ class DirectionalLayer(nn.Module):
             triplets: of the graphs.
             shared: whether features are of pairs, as before the first layer.
         """
-        pair, link = triplets.edges.pair, triplets.graphs.links[1]
         weights = functional.linear(functional.linear(radial, self.radial_in), self.radial_out)
+        # In the precision of the parameters: the angular functions are polynomials of degree six.
+        with torch.autocast(waves.device.type, enabled=False):
+            angle_in = self.angle_in.unflatten(1, waves.shape[1:])
+            angle = torch.einsum("pln,aln->pla", waves, angle_in)
+            torsion = None if self.torsion_in is None else _torsion_weights(waves, self.torsion_in)
+        bases = angle, torsion, self.angle_out, self.torsion_out
+        dtype = _product_dtype(features)
+        if swish.compiled(features.shape[1], dtype, features.device) and triplet_kernel.compiled(self.down.T, angle):
+            learnt = (self.get_parameter(name) for name in WEIGHTS)
+            return CompiledLayer.apply(features, weights, *bases, triplets.layer_graph(shared), dtype, *learnt)
+
+        pair, link = triplets.edges.pair, triplets.graphs.links[1]
         messages = functional.silu(self.message(features)) * weights[link if shared else link[pair]]
         messages = functional.silu(functional.linear(messages, self.down))
         own = functional.silu(self.own(features))
         if shared:
             own, features = own[pair], features[pair]
-        heard = self._triplet_sum(messages, waves, triplets, shared)
+        with torch.autocast(waves.device.type, enabled=False):
+            heard = triplet_sum(messages.to(waves.dtype), *bases, triplets, shared)
         x = self.before(own + functional.silu(functional.linear(heard, self.up)))
         return self.after(functional.silu(self.middle(x)) + features)
 
-    def _triplet_sum(self, messages: Tensor, waves: Tensor, triplets: Triplets, shared: bool) -> Tensor:
-        # In the precision of the parameters: the angular functions are polynomials of degree six.
-        with torch.autocast(waves.device.type, enabled=False):
-            n_degrees, n_radial = waves.shape[1:]
-            angle_in = self.angle_in.unflatten(1, (n_degrees, n_radial))
-            angle = torch.einsum("pln,aln->pla", waves, angle_in)
-            torsion = None if self.torsion_in is None else _torsion_weights(waves, self.torsion_in)
-            return triplet_sum(
-                messages.to(waves.dtype), angle, torsion, self.angle_out, self.torsion_out, triplets, shared
-            )
+
+def _product_dtype(x: Tensor) -> torch.dtype:
+    """Return in which precision a product with `x` is formed here and now."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 def _torsion_weights(waves: Tensor, torsion_in: Tensor) -> Tensor:

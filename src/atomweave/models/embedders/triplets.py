@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ...geometry.waves import harmonic_norms, wave_harmonics
-from ...kernels.triplets import CompiledTripletSum, compiled
+from ...kernels.directional import LayerGraph
+from ...kernels.triplets import MAX_DEGREES, CompiledTripletSum, compiled
 from .prefix_graphs import Edges, PrefixGraphs
 
 COLLINEAR = 1e-4
@@ -52,8 +53,23 @@ class Triplets:
             "count": self.edges.count,
             "nearest": self.nearest,
             "second": self.second,
+            "norms": harmonic_norms(MAX_DEGREES),
         }
         return {name: x.contiguous() for name, x in tables.items() if x is not None}
+
+    def layer_graph(self, shared: bool) -> LayerGraph:
+        """Return what a compiled layer reads, of features of pairs or of edges."""
+        graphs, edges = self.graphs, self.edges
+        molecule = graphs.pairs.molecule if shared else graphs.molecule[self.targets[0]]
+        n_rows = torch.bincount(molecule, minlength=len(graphs.species))
+        link = graphs.links[1]
+        return LayerGraph(
+            self.tables,
+            edges.pair,
+            link if shared else link[edges.pair],
+            torch.nn.functional.pad(n_rows.cumsum(0), (1, 0)),
+            shared,
+        )
 
     @cached_property
     def targets(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -103,8 +119,7 @@ def triplet_sum(
         return messages.new_zeros(0, messages.shape[1])
     learnt = messages, angle, torsion, expand_angle, expand_torsion
     if compiled(messages, angle):
-        tables = triplets.tables | {"norms": harmonic_norms(angle.shape[1])}
-        return CompiledTripletSum.apply(*learnt, tables, len(triplets.edges.row), shared)
+        return CompiledTripletSum.apply(*learnt, triplets.tables, len(triplets.edges.row), shared)
     # Computed again backward: what is kept of each triplet of each prefix would fill gigabytes.
     return checkpoint(_sum, *learnt, triplets, shared, use_reentrant=False)
 
