@@ -65,7 +65,7 @@ class TestAffine(PositionHeadLaws):
 
     nodes_per_bin = 5
     nodes_per_cell = 7
-    draws_per_row = 750
+    draws_per_row = 500
     n_references = 2
     position: ClassVar[dict[str, Any]] = {
         name: {"kind": "affine", "n_layers": 1} for name in ("distance", "angle", "torsion")

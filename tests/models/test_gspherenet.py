@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from atomweave.errors import UsageError
 from atomweave.growth.grower import grow
 from atomweave.growth.trajectories import UNKNOWN, Decision, Fragments
 from atomweave.models.base import TEMPERATURES, Model, Temperatures
 from atomweave.models.gspherenet import GSphereNet, GSphereNetConfig
 from atomweave.models.registry import build_model
+from atomweave.training.config import load_config
 from laws.fixed import trajectories
 from laws.test_gspherenet import MIXTURES, SCHNET, build
 
@@ -168,3 +170,36 @@ def test_muon_gets_the_wide_matrices_and_no_embedding(published):
     assert not any(x is published.embedder.atom.weight for x in matrices)
     assert sum(x.numel() for x in matrices) > 0.9 * count(published)
     assert list(Model.hidden_matrices(published)) == []
+
+
+def test_preset_is_what_the_defaults_are():
+    assert load_config("gspherenet").model == GSphereNetConfig()
+
+
+@pytest.mark.parametrize(
+    ("preset", "override"),
+    [
+        ("gspherenet", "model.features=local"),
+        ("gspherenet", "model.features=global"),
+        ("gspherenet", "model.embedder.kind=dimenetpp"),
+        ("gspherenet", "model.embedder.kind=schnet"),
+        ("gspherenet", "model.focus.kind=softmax"),
+        ("gspherenet", "model.focus.choice=last"),
+        ("gspherenet", "model.focus.finished=true"),
+        ("gspherenet", "model.atom_type.kind=softmax"),
+        ("gspherenet", "model.position.distance.kind=spline"),
+        ("gspherenet", "model.position.torsion.kind=mixture"),
+        ("gspherenet", "model.references=bonded"),
+        ("gspherenet-plus", "model.policy.order=published"),
+        ("gspherenet-plus", "model.position.angle.kind=affine"),
+    ],
+)
+def test_every_ablation_and_repair_is_one_override(preset, override):
+    config = load_config(preset, [override]).model
+    assert config != load_config(preset).model
+    build_model(config)
+
+
+def test_no_interval_is_no_model():
+    with pytest.raises(UsageError, match=r"longest 0\.4 must exceed shortest 0\.5"):
+        load_config("gspherenet-plus", ["model.position.longest=0.4"])
