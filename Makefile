@@ -12,10 +12,11 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 DATA := data/qm9.safetensors
-PRESET ?= symphony-small
-WEIGHTS ?= symphony-qm9
+PRESET ?= weaver-small
+WEIGHTS ?= weaver-qm9
 OUT ?= runs/next
-TRAIN_OPTIONS ?=
+# The weights that ship can be asked for these; a run that goes on from them has to tell them, too.
+TRAIN_OPTIONS ?= 'model.conditions.names=[gap,polarizability,n_atoms,composition]'
 RESULTS_MOLECULES ?= 10000
 RESULTS_SEED ?= 1
 RESULTS_LIMIT ?= 300
