@@ -26,7 +26,8 @@ def read(part: str, species: list[int], prefix: list[int], awaits: list[list[int
 def test_begins_at_zero():
     inventory = Inventory(SPECIES, 7)
     found = inventory(torch.tensor([[C, H]]), torch.tensor([[1, 2]]), torch.zeros(1, 2, 2, dtype=torch.int8))
-    assert found.shape == (1, 2, 7) and not found.any()
+    assert found.shape == (1, 2, 7)
+    assert not found.any()
 
 
 def test_heavy_atoms_are_those_of_the_prefix():
