@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PRESENT = ["torch", "numpy", "e3nn", "safetensors"]
-LEG = ["symphony-small", "--max-minutes", "1"]
+LEG = ["weaver-small", "--max-minutes", "1"]
 DONE, STEPS_ARE_LEFT = 0, 5
 
 

@@ -15,7 +15,7 @@ from atomweave.cli.main import app
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-WEIGHTS = Path(atomweave.__file__).parent / "weights" / "symphony-qm9.safetensors"
+WEIGHTS = Path(atomweave.__file__).parent / "weights" / "weaver-qm9.safetensors"
 
 
 def blocks(language: str) -> list[str]:

@@ -56,8 +56,7 @@ def throughput(records: Sequence[Record]) -> str:
         PROTOCOL,
     ]
     names = list(dict.fromkeys(record["weights"] for record in ours))
-    if SHIPPED not in names:
-        parts.append(f"`{SHIPPED}`: {NOT_MEASURED}.")
+    parts += [f"`{name}`: {NOT_MEASURED}." for name in SHIPPED if name not in names]
     for name in names:
         parts += _throughput_of(name, [record for record in ours if record["weights"] == name])
     peers = [[pace.system, pace.device, pace.pace, pace.source] for pace in PACES]
@@ -70,22 +69,29 @@ def throughput(records: Sequence[Record]) -> str:
 
 
 def _goal_rows(goal: Goal, records: Sequence[Record]) -> list[list[str]]:
-    """Return a row for each record that has the figure: the published size first, and so if there is none."""
+    """Return a row for each record that has the figure, and one if there is none.
+
+    Presets without a goal of their own stand below that of the published size.
+    """
+    others = {other.preset for other in GOALS if other.benchmark == goal.benchmark} - {goal.preset}
     found = [
         record
         for record in of_benchmark(records, goal.benchmark)
-        if goal.field in record and goal.what_key in {None, record.get("what")}
+        if goal.field in record
+        and goal.what_key in {None, record.get("what")}
+        and record.get("preset", PRESET) not in others
+        and (goal.preset == PRESET or record.get("preset") == goal.preset)
     ]
     found.sort(key=lambda record: record.get("preset", PRESET) != PRESET)
     goals = [number(value) if value is not None else "" for value in (goal.original, goal.required, goal.aim)]
     rows = []
-    if not found or found[0].get("preset", PRESET) != PRESET:
+    if not found or found[0].get("preset", PRESET) != goal.preset:
         rows.append([goal.what, goal.unit, *goals, NOT_MEASURED, "", ""])
     for record in found:
         value, preset = record[goal.field], record.get("preset", PRESET)
         shown = f"**{number(value)}**"
         what = goal.what + (_batch_of(record) if goal.benchmark == "training" else _sample_of(record))
-        if preset != PRESET:
+        if preset != goal.preset:
             rows.append([f"{what}, `{preset}`", goal.unit, "", "", "", shown, "", moment(record)])
             continue
         better = ""

@@ -82,7 +82,11 @@ def test_single_precision_is_enough_for_the_largest():
 def test_growing_goes_on_to_the_largest_size_asked_for():
     model = build_model(PRESET.model)
     with torch.no_grad():
-        model.choice[-1].bias[-1] = -100.0  # no atom ever ends
+        # Atoms that touch nothing but their neighbours, and want as many as can be counted.
+        wanted = model.species.symbols.index("H") * model.max_degree + model.max_degree - 1
+        model.choice[-1].bias[: model.n_choices] = -100.0
+        model.choice[-1].bias[wanted] = 100.0
+        model.choice[-1].bias[model.n_choices] = -100.0  # nor has the first atom none
     grown = grow(model, 2, max_atoms=181)
     assert grown.reasons == {"no STOP after 181 atoms": 2}
     assert all(len(molecule) == 181 for molecule in grown.molecules)
