@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from atomweave.kernels import swish
+from atomweave.models.embedders import invariant_embedder
 from atomweave.models.embedders.dimenetpp import DimeNetPPConfig
 from atomweave.models.embedders.invariant import InvariantEmbedder, build_invariant_embedder
 from atomweave.models.embedders.schnet import SchNetConfig
@@ -171,3 +175,51 @@ def test_bfloat16_under_autocast_stays_near(kind: str) -> None:
     rough.float().square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in embedder.parameters())
     assert (rough - exact).abs().max() <= 0.03 * exact.abs().max()
+
+
+class Largest(TorchDispatchMode):
+    """Notes the size of the largest tensor that any operation returns."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for x in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(x, Tensor):
+                self.numel = max(self.numel, x.numel())
+        return result
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("at_a_time", [100, 10**9])
+def test_no_tensor_grows_with_the_square_of_the_batch(
+    kind: str, at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(invariant_embedder.PAIRS_AT_A_TIME, "cpu", at_a_time)
+    embedder, (species, positions, n_atoms, molecule, size) = build(kind, torch.float32), batch(torch.float32)
+    largest = []
+    for n in (4, 8):
+        many = torch.cat([molecule + copy * len(species) for copy in range(n)])
+        inputs = species.repeat(n, 1), positions.repeat(n, 1, 1), n_atoms.repeat(n), many, size.repeat(n)
+        with Largest() as mode:
+            embedder(*inputs).sum().backward()
+        largest.append(mode.numel)
+    assert largest[1] <= 2 * largest[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_compiled_layer_is_the_layer_in_torch(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder, (species, positions, n_atoms, molecule, size) = build("spherenet", torch.float32), batch(torch.float32)
+    results = []
+    for in_torch in (False, True):
+        if in_torch:
+            monkeypatch.setattr(swish, "compiled", lambda *_: False)
+        embedder.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            features = embedder(species, positions, n_atoms, molecule, size)
+        features.float().square().mean().backward()
+        gradients = {name: p.grad.clone() for name, p in embedder.named_parameters() if p.grad is not None}
+        results.append({"features": features.detach(), **gradients})
+    tolerance = 1e-4 if dtype == torch.float32 else 0.05
+    for name, value in results[0].items():
+        assert (value - results[1][name]).norm() <= tolerance * results[1][name].norm(), name

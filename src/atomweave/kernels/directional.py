@@ -55,8 +55,8 @@ class CompiledLayer(torch.autograd.Function):
         """Return (n_edges, width) of `dtype`; see the class and `DirectionalLayer.forward`."""
         features, w = x.to(dtype), _Weights([weight.detach().to(dtype) for weight in weights])
         scale = scale.float().contiguous()
-        bases = {"angle": angle, "torsion": torsion, "expand_angle": expand_angle, "expand_torsion": expand_torsion}
-        bases = {name: basis.contiguous() for name, basis in bases.items() if basis is not None}
+        given = {"angle": angle, "torsion": torsion, "expand_angle": expand_angle, "expand_torsion": expand_torsion}
+        bases = {name: basis.contiguous() for name, basis in given.items() if basis is not None}
         z_message = w.linear("message", features)
         z_down = scaled_swish(z_message, scale, graph.link) @ w["down"].T
         z_own = w.linear("own", features)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -71,7 +72,7 @@ def scaled_swish_gradient(
     return grad_z, grad_scale, out
 
 
-def _run(name: str, z: Tensor, n_items: int, tensors: dict[str, Tensor | None]) -> None:
+def _run(name: str, z: Tensor, n_items: int, tensors: Mapping[str, Tensor | None]) -> None:
     arguments = _Arguments(
         width=z.shape[1],
         bfloat16=z.dtype == torch.bfloat16,

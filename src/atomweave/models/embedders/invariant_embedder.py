@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .prefix_graphs import PrefixGraphs, prefix_graphs
 
-_PAIRS_AT_A_TIME = {"cpu": 8_000}
+PAIRS_AT_A_TIME = {"cpu": 8_000}
 """Squared atoms, summed over graphs, that pass through all layers together; on a CPU few, for the caches' sake."""
 _PAIRS_ELSEWHERE = 1_000_000
 
@@ -67,7 +67,7 @@ def _runs(
     """Cut graphs, sorted by molecule, into runs of whole molecules: species, positions, molecule, size of each run."""
     if len(size) == 0:
         return
-    limit = _PAIRS_AT_A_TIME.get(size.device.type, _PAIRS_ELSEWHERE)
+    limit = PAIRS_AT_A_TIME.get(size.device.type, _PAIRS_ELSEWHERE)
     used, index, n_graphs = torch.unique_consecutive(molecule, return_inverse=True, return_counts=True)
     cost = torch.zeros_like(used).index_add_(0, index, size.square()).tolist()
     largest = torch.zeros_like(used).scatter_reduce_(0, index, size, "amax").tolist()
