@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .prefix_graphs import PrefixGraphs, prefix_graphs
 
-PAIRS_AT_A_TIME = {"cpu": 8_000}
+PAIRS_AT_A_TIME = {"cpu": 32_000}
 """Squared atoms, summed over graphs, that pass through all layers together; on a CPU few, for the caches' sake."""
 _PAIRS_ELSEWHERE = 1_000_000
 
