@@ -29,7 +29,7 @@ from ...config import Config
 from ..precision import at_least_float32
 from .bins import Bins, circle
 from .closure import Closure
-from .torsion import Surroundings, TorsionSeries
+from .torsion import OCCUPIED, Surroundings, TorsionSeries, occupied
 
 N_RADIAL = 32
 """Gaussians on the distance that angle and torsion are conditioned on."""
@@ -283,7 +283,9 @@ class InternalHead(nn.Module):
         if self.series is None or around is None:
             return logits
         edges = self.torsions.edges(d)
-        return logits + self.series(decisions, around, d, theta, (edges[1:] + edges[:-1]) / 2)
+        azimuths = (edges[1:] + edges[:-1]) / 2
+        logits = logits + self.series(decisions, around, d, theta, azimuths)
+        return logits + OCCUPIED * occupied(around, d, theta, azimuths)
 
     def _radial(self, d: Tensor) -> Tensor:
         spacing = (self.config.maximum - self.config.minimum) / (N_RADIAL - 1)
