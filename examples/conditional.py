@@ -176,7 +176,7 @@ def _heavy(molecule: Molecule) -> list[int]:
 def _figure(numbers: dict[str, Any]) -> Any:
     figure, (size_axis, hit_axis, *gap_axes) = new_figure(3 if numbers["gaps"] else 2, width=7.6, height=2.9)
     _against(size_axis, numbers["sizes"], "mean", [[row["deviation"]] * 2 for row in numbers["sizes"]])
-    size_axis.set_title("number of atoms, mean and deviation")
+    size_axis.set_title("atoms, mean and deviation")
     size_axis.set_ylabel("grown")
     labels = {N_ATOMS: "number\nof atoms", COMPOSITION: "composition"}
     for told, colour, shift in (("asked", COLOURS[0], -0.2), ("not asked", GREY, 0.2)):
@@ -185,13 +185,13 @@ def _figure(numbers: dict[str, Any]) -> Any:
         places = np.arange(len(rows)) + shift
         hit_axis.bar(places, [row["exact"] for row in rows], 0.4, yerr=bars, capsize=2, color=colour, label=told)
     hit_axis.set_xticks(range(len(labels)), list(labels.values()))
-    hit_axis.set_title("share that has exactly what was asked")
+    hit_axis.set_title("share that has exactly that")
     hit_axis.legend()
     for axis in gap_axes:
         rows = numbers["gaps"]
         bars = [[r["median"] - r["lower_quartile"], r["upper_quartile"] - r["median"]] for r in rows]
         _against(axis, rows, "median", bars)
-        axis.set_title("gap, GFN2-xTB, median and quartiles")
+        axis.set_title("GFN2-xTB gap, quartiles")
         axis.set_ylabel("of what was grown, eV")
         axis.set_xlabel("asked (B3LYP), eV")
     return figure
