@@ -1,8 +1,8 @@
 """What a fragment consists of, counted: how many atoms of each element, and how many neighbours they await.
 
 Attention averages what it sees, and an average tells neither nine heavy atoms from ten nor an even number of electrons
-from an odd one: without this, one molecule in twenty taught by QM9 grew a tenth heavy atom, and two thirds of the
-invalid ones were radicals. All features begin at zero.
+from an odd one. Early in teaching exact counts make more molecules valid.
+Some of either error outlasts them (docs/log.md). All features begin at zero.
 """
 
 from __future__ import annotations
