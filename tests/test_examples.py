@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import importlib
 import json
@@ -49,6 +50,13 @@ def example(monkeypatch):
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(ROOT / "examples")):
             del sys.modules[name]
+
+
+def small_store(folder: Path) -> Path:
+    """Return a store of a few molecules of QM9, written into a folder."""
+    path = folder / "tiny.safetensors"
+    MoleculeStore.from_molecules(atomweave.read(ROOT / "tests" / "reference" / "qm9_molecules.xyz")).write(path)
+    return path
 
 
 def check_files(folder: Path, name: str) -> None:
@@ -143,8 +151,7 @@ def test_drawing_grid_is_changed_and_nothing_else(example, weights):
 
 
 def test_ablation_trains_every_variant_on_the_same_fragments(example, tmp_path):
-    store = tmp_path / "tiny.safetensors"
-    MoleculeStore.from_molecules(atomweave.read(ROOT / "tests" / "reference" / "qm9_molecules.xyz")).write(store)
+    store = small_store(tmp_path)
     command = ["--quick", "-o", str(tmp_path), "--data", str(store), "--runs", str(tmp_path / "runs")]
     rows = example("ablation_lmax").main(command)["variants"]
     assert [(row["lmax"], row["channels"]) for row in rows] == [(1, 1), (2, 1), (1, 2), (2, 2)]
@@ -153,8 +160,7 @@ def test_ablation_trains_every_variant_on_the_same_fragments(example, tmp_path):
 
 
 def test_weaver_study_trains_and_grows_variants(example, tmp_path):
-    store = tmp_path / "tiny.safetensors"
-    MoleculeStore.from_molecules(atomweave.read(ROOT / "tests" / "reference" / "qm9_molecules.xyz")).write(store)
+    store = small_store(tmp_path)
     command = ["--quick", "-o", str(tmp_path), "--data", str(store), "--runs", str(tmp_path / "runs")]
     study = example("weaver_study")
     rows = study.main(command)["variants"]
@@ -168,9 +174,46 @@ def test_every_variant_of_the_weaver_study_changes_the_configuration(example):
     assert all(configs.count(config) == 1 for config in configs)
 
 
+def test_gspherenet_study_trains_grows_and_keeps_what_is_done(example, tmp_path):
+    store = small_store(tmp_path)
+    study = example("gspherenet_study")
+    command = ["--quick", "-o", str(tmp_path), "--data", str(store), "--runs", str(tmp_path / "runs")]
+    numbers = study.main(command)
+    rows = numbers["variants"]
+    assert [(row["variant"], row["temperatures"]) for row in rows] == [
+        ("as published", "published"), ("as published", "1"), ("all repairs", "published"), ("all repairs", "1"),
+    ]  # fmt: skip
+    assert all(row["valid_low"] <= row["valid"] <= row["valid_high"] for row in rows)
+    check_files(tmp_path, "gspherenet_study")
+    measured = tmp_path / "runs" / "as_published" / "measured.json"
+    told = measured.read_text(encoding="utf-8")
+    measured.write_text(told.replace('"as published"', '"kept"'), encoding="utf-8")
+    assert study.main(command)["variants"][0]["variant"] == "kept", "rows that are there are not repeated"
+
+
+def test_every_variant_of_the_gspherenet_study_is_another_model_of_the_same_budget(example):
+    study = example("gspherenet_study")
+    options = argparse.Namespace(steps=10, seed=0, quick=False)
+    configs = [study._config(name, options, argparse.Namespace(splits={})) for name in study.VARIANTS]
+    assert len({config.model_dump_json() for config in configs}) == len(configs)
+    assert {(config.training.n_steps, config.training.molecules_per_batch) for config in configs} == {(10, 32)}
+
+
+def test_two_checkers_agree_on_molecules_and_not_on_what_lacks_atoms(example, tmp_path):
+    store = small_store(tmp_path)
+    command = ["--quick", "-o", str(tmp_path), "--data", str(store), "--weights"]
+    rows = {row["molecules"]: row for row in example("two_checkers").main(command)["rows"]}
+    whole, cut = rows["QM9"], rows["QM9, last 1 missing"]
+    assert whole["authors"] == whole["xyz2mol"] == whole["strict"] == 1
+    assert cut["authors"] == 1
+    assert cut["xyz2mol"] < 0.5
+    assert sum(cut["passed_but_invalid"].values()) == pytest.approx(1 - cut["xyz2mol"])
+    assert rows["QM9, noise 0.05 Å"]["authors"] < rows["QM9, noise 0.05 Å"]["xyz2mol"]
+    check_files(tmp_path, "two_checkers")
+
+
 def test_correlated_batches_see_losses_at_fragments(example, tmp_path):
-    store = tmp_path / "tiny.safetensors"
-    MoleculeStore.from_molecules(atomweave.read(ROOT / "tests" / "reference" / "qm9_molecules.xyz")).write(store)
+    store = small_store(tmp_path)
     command = ["--quick", "-o", str(tmp_path), "--data", str(store), "--runs", str(tmp_path / "runs")]
     curves = example("correlated_batches").main(command)["curves"]
     assert [len(curve["loss"]) for curve in curves] == [2, 2]
@@ -180,8 +223,7 @@ def test_correlated_batches_see_losses_at_fragments(example, tmp_path):
 
 
 def test_conditional_counts_what_was_asked_for(example, tmp_path):
-    store = tmp_path / "tiny.safetensors"
-    MoleculeStore.from_molecules(atomweave.read(ROOT / "tests" / "reference" / "qm9_molecules.xyz")).write(store)
+    store = small_store(tmp_path)
     command = ["--quick", "-o", str(tmp_path), "--data", str(store), "--run", str(tmp_path / "run")]
     numbers = example("conditional").main(command)
     assert [(row["condition"], row["told"]) for row in numbers["hits"]] == [
@@ -193,8 +235,7 @@ def test_conditional_counts_what_was_asked_for(example, tmp_path):
 
 
 def test_conditional_refuses_weights_that_cannot_be_asked(example, weights, tmp_path):
-    store = tmp_path / "tiny.safetensors"
-    MoleculeStore.from_molecules(atomweave.read(ROOT / "tests" / "reference" / "qm9_molecules.xyz")).write(store)
+    store = small_store(tmp_path)
     with pytest.raises(UsageError, match="no conditions"):
         example("conditional").main(["--quick", "-o", str(tmp_path), "--data", str(store), "--weights", str(weights)])
 

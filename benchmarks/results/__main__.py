@@ -33,6 +33,7 @@ def main() -> int:
     quality.add_argument("-n", "--molecules", type=int, default=10_000, help="attempts (default 10000)")
     quality.add_argument("--seed", type=int, default=1, help="another than any that chose the weights (default 1)")
     quality.add_argument("--start", default="data", help="first atom: data (default) or an element such as H")
+    quality.add_argument("--temperatures", default="own", help="as `atomweave sample` takes it: own or published")
     quality.add_argument("--focus-temperature", type=float, default=1.0)
     quality.add_argument("--position-temperature", type=float, default=1.0)
     quality.add_argument("--tempering", default="exact", choices=("exact", "coefficients"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from atomweave.files import write_atomic
 
+from .gspherenet_section import gspherenet
 from .quality_section import where_we_stand
 from .records import read_records
 from .scaling_section import draw_scaling, scaling
@@ -45,6 +46,7 @@ def render(results: Path) -> str:
     sections = [
         HEAD,
         where_we_stand(records),
+        gspherenet(results.parent / "figures"),
         HOW.format(curve=curve),
         speed(records),
         throughput(records),

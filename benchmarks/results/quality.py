@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from harness import conditions
 
+from atomweave.cli.growing import temperatures_of
 from atomweave.cli.progress import progress
 from atomweave.cli.sample import check_device
 from atomweave.errors import UsageError
@@ -26,7 +27,6 @@ from atomweave.evaluation.suites import Settings, suite_named
 from atomweave.growth.grower import BLOCK, grow
 from atomweave.isolation import available_cpus
 from atomweave.memory import keep_freed_memory
-from atomweave.models.base import Temperatures
 from atomweave.models.weights import load_model, n_parameters, weights_path
 from atomweave.tensorfile import content_hash
 
@@ -35,7 +35,7 @@ from .records import RESULTS, Record, of_benchmark, parse, save_records
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from atomweave.models.base import Model
+    from atomweave.models.base import Model, Temperatures
 
 WARM_UP = 32
 """Molecules that are grown before the clock starts: the C kernels are compiled and the tables of the sphere made."""
@@ -47,8 +47,8 @@ def measure_quality(options: argparse.Namespace) -> None:
     check_device(options.device)
     path = weights_path(options.model)
     model = load_model(path, options.device)
-    temperatures = Temperatures(
-        focus=options.focus_temperature, position=options.position_temperature, tempering=options.tempering
+    temperatures = temperatures_of(
+        options.temperatures, options.focus_temperature, options.position_temperature, options.tempering
     )
     settings = {
         "weights": path.stem,
@@ -57,10 +57,11 @@ def measure_quality(options: argparse.Namespace) -> None:
         "trained": _trained(model),
         "seed": options.seed,
         "start": options.start,
-        "temperatures": temperatures.model_dump(),
+        "temperatures": temperatures.model_dump(exclude_none=True),
         "max_atoms": options.max_atoms,
     }
-    out = options.out or RESULTS / f"quality-{path.stem}.json"
+    cooled = "" if options.temperatures == "own" else f"-{options.temperatures}"
+    out = options.out or RESULTS / f"quality-{path.stem}{cooled}.json"
     if options.samples is None:
         attempts, growing = _grown(options, path, model, temperatures)
     else:
@@ -122,7 +123,8 @@ def earlier_growing(out: Path, settings: Record, n: int) -> dict[str, Any] | Non
     if not out.exists():
         return None
     for record in of_benchmark(parse(out.read_text("utf-8"), out), "quality"):
-        same = all(record.get(name) == value for name, value in settings.items() if name != "trained")
+        told = {**record, "temperatures": {k: v for k, v in record["temperatures"].items() if v is not None}}
+        same = all(told.get(name) == value for name, value in settings.items() if name != "trained")
         if same and record["evaluation"]["sets"][0]["attempts"] == n:
             return record["growing"]
     return None

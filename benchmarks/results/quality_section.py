@@ -11,10 +11,10 @@ from atomweave.evaluation.suites import SUITES, Settings
 
 from .published import QM9_SIZES
 from .records import Record, of_benchmark
-from .suite_tables import OURS, evaluation_of, figure, suite_table
+from .suite_tables import OURS, evaluation_of, figure, name_of, suite_table, unlike_one
 from .tables import NOT_MEASURED, moment, number, percent
 
-SHIPPED = ("weaver-qm9", "symphony-qm9")
+SHIPPED = ("weaver-qm9", "symphony-qm9", "gspherenet-plus-qm9", "gspherenet-qm9")
 """Weights that ship, the first to be shown first: they are named whether they were measured or not."""
 
 TABLES = ("symphony-table-5.1", "symphony-table-5.2", "symphony-table-5.3", "gspherenet-table-1", "edm")
@@ -53,7 +53,7 @@ def where_we_stand(records: Sequence[Record]) -> str:
     evaluation = evaluation_of(ours)
     suites = [SUITES[name](Settings()) for name in TABLES]
     for index, record in enumerate(ours):
-        parts.append(f"{OURS.format(record['weights'])}, {_conditions(record)}:")
+        parts.append(f"{OURS.format(name_of(record))}, {_conditions(record)}:")
         parts.append(_decisive(evaluation, suites, index, record))
     parts.append(INTRODUCTION.format(reference=evaluation.reference.name))
     for suite in (*suites, FURTHER):
@@ -61,9 +61,9 @@ def where_we_stand(records: Sequence[Record]) -> str:
     return "\n\n".join([*parts, "### How ours were made", *(_provenance(record) for record in ours)])
 
 
-def _rank(record: Record) -> tuple[int, str]:
+def _rank(record: Record) -> tuple[int, str, str]:
     name = record["weights"]
-    return (SHIPPED.index(name) if name in SHIPPED else len(SHIPPED)), name
+    return (SHIPPED.index(name) if name in SHIPPED else len(SHIPPED)), name, name_of(record)
 
 
 def _decisive(evaluation: Evaluation, suites: Sequence[Suite], index: int, record: Record) -> str:
@@ -76,7 +76,7 @@ def _decisive(evaluation: Evaluation, suites: Sequence[Suite], index: int, recor
         if measure is None or not measure.total or not math.isfinite(measure.value):
             continue
         marks = published(beside, name) if comparable(name, [_attempts(record)]) else []
-        standing = stand(index, record["weights"], heading or measure.label, measure, marks)
+        standing = stand(index, name_of(record), heading or measure.label, measure, marks)
         own = reference.values.get(name)
         clauses = [standing.words, f"{reference.name} itself {brief(measure, own)}" if own is not None else ""]
         if measure.floor is not None:
@@ -89,12 +89,13 @@ def _decisive(evaluation: Evaluation, suites: Sequence[Suite], index: int, recor
 
 def _conditions(record: Record) -> str:
     """Return number of molecules, temperatures, start rule and seed in a few words."""
-    focus, position = record["temperatures"]["focus"], record["temperatures"]["position"]
-    temperatures = "temperatures 1"
-    if not focus == position == 1:
-        temperatures = f"temperatures {focus:g} (focus), {position:g} (position)"
-    if position != 1:
-        temperatures += f", {record['temperatures']['tempering']} tempering"
+    told = record["temperatures"]
+    others = ", ".join(f"{value:g} ({name})" for name, value in unlike_one(record).items())
+    temperatures = f"temperatures {others or '1'}"
+    if told.get("focus_threshold") is not None:
+        temperatures += f", foci below {told['focus_threshold']:g}"
+    if told["position"] != 1:
+        temperatures += f", {told['tempering']} tempering"
     start = "any atom" if record["start"] == "data" else record["start"]
     return f"{_attempts(record):,} molecules; {temperatures}; from {start}; seed {record['seed']}"
 
@@ -118,7 +119,7 @@ def _provenance(record: Record) -> str:
         f"Judged: against {_reference(record)}; suite {made['suites']}, {number(made['seconds'])} s ({moment(record)})",
         f"Tools: {', '.join(f'{name} {version}' for name, version in tools.items())}",
     ]
-    return "\n".join([f"**`{record['weights']}`**", "", *(f"- {point}." for point in points)])
+    return "\n".join([f"**`{name_of(record)}`**", "", *(f"- {point}." for point in points)])
 
 
 def _spread(scored: Scored) -> list[str]:

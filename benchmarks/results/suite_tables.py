@@ -22,6 +22,9 @@ MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
 RANDOM_PART = 0.5
 """Where fewer than this share of the reference's molecules went into its own value, the cell says how many."""
 
+TEMPERED = ("focus", "species", "position", "distance", "angle", "torsion")
+"""What a temperature may be of, in the order in which it is drawn."""
+
 FAMILIES = {
     "bispectrum_mmd/": "MMD of bispectra",
     "jsd/": "divergence",
@@ -41,11 +44,22 @@ def evaluation_of(records: Sequence[Record]) -> Evaluation:
     for record in records:
         (one,) = record["evaluation"]["sets"]
         measures = {name: measure_of(name, fields) for name, fields in one["measures"].items()}
-        sets.append(Scored(record["weights"], (), (), measures))
+        sets.append(Scored(name_of(record), (), (), measures))
     reference = Reference(
         told["name"], told["values"], told["totals"], n_molecules=told["n_molecules"], tools=told["tools"]
     )
     return Evaluation(tuple(sets), reference, (), {}, records[0]["evaluation"]["tools"])
+
+
+def name_of(record: Record) -> str:
+    """Return what stands over a record's column: the weights, and whether they grew at other temperatures than 1."""
+    return f"{record['weights']} cooled" if unlike_one(record) else record["weights"]
+
+
+def unlike_one(record: Record) -> dict[str, float]:
+    """Return the temperatures of a record that are not the model's own, by what they temper."""
+    told = record["temperatures"]
+    return {name: told[name] for name in TEMPERED if told.get(name) not in (None, 1)}
 
 
 def measure_of(name: str, told: Mapping[str, Any]) -> Measure:

@@ -8,7 +8,22 @@ from .records import Record
 
 NOT_MEASURED = "not measured"
 
-TEXT = frozenset({"", "measure", "counted", "system", "source", "unit", "where and when", "device", "pace"})
+TEXT = frozenset(
+    {
+        "",
+        "measure",
+        "counted",
+        "system",
+        "source",
+        "unit",
+        "where and when",
+        "device",
+        "pace",
+        "variant",
+        "molecules",
+        "authors' checker only, and why",
+    }
+)
 """Headings of columns that hold words."""
 
 
