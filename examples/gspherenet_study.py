@@ -18,7 +18,7 @@ from atomweave.memory import keep_freed_memory
 keep_freed_memory()  # before torch allocates anything
 
 import torch  # noqa: E402
-from figure_style import COLOURS, command_line, new_figure, print_table, save  # noqa: E402
+from figure_style import COLOURS, command_line, new_figure, print_table, save, save_numbers  # noqa: E402
 from grown_sample import bars  # noqa: E402
 
 import atomweave  # noqa: E402
@@ -27,7 +27,6 @@ from atomweave.evaluation.attempts import attempts_of  # noqa: E402
 from atomweave.evaluation.building import Work  # noqa: E402
 from atomweave.evaluation.evaluate import score  # noqa: E402
 from atomweave.evaluation.suites import Settings, suite_named  # noqa: E402
-from atomweave.files import write_atomic  # noqa: E402
 from atomweave.models.base import TEMPERATURES, Temperatures  # noqa: E402
 from atomweave.training.config import RunConfig, load_config  # noqa: E402
 from atomweave.training.loop import train  # noqa: E402
@@ -35,6 +34,7 @@ from atomweave.training.loop import train  # noqa: E402
 if TYPE_CHECKING:
     from atomweave.models.base import Model
 
+NAME = "gspherenet_study"
 ROOT = Path(__file__).resolve().parent.parent
 MOLECULES_PER_BATCH = 32
 SIZE = [
@@ -104,37 +104,41 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     if options.quick:
         options.steps, options.molecules, options.only = 2, 4, ["as published", "all repairs"]
     store = MoleculeStore.open(options.data)
+    settings = {
+        "seed": options.seed,
+        "data_sha256": store.sha256,
+        "training_molecules": options.steps * MOLECULES_PER_BATCH,
+        "grown_molecules": options.molecules,
+    }
+    numbers = _resumed(options.out / f"{NAME}.json", settings)
     for name in options.only or VARIANTS:
-        run = options.runs / name.replace(" ", "_").replace(",", "")
-        measured = run / "measured.json"
-        if measured.exists():
+        if any(row["variant"] == name for row in numbers["variants"]):
             continue
+        run = options.runs / name.replace(" ", "_").replace(",", "")
         outcome = train(_config(name, options, store), store, run, data_name=options.data.name)
         if not outcome.finished:
             raise SystemExit(f"stopped: {outcome.reason}; run the same command again to go on.")
         loss = outcome.best.value if outcome.best is not None else None
         model = atomweave.load(run / "last.safetensors")
-        rows = [
-            {"variant": name, "temperatures": at, "validation_loss": loss, **_measures(model, options, temperatures)}
-            for at, temperatures in GROWN_AT.items()
-        ]
-        with write_atomic(measured) as path:
-            path.write_text(json.dumps(rows, indent=1), "utf-8")
-        print(f"{name}: {[round(100 * row['valid'], 1) for row in rows]} % valid", flush=True)
-    found = (options.runs / name.replace(" ", "_").replace(",", "") / "measured.json" for name in VARIANTS)
-    rows = [row for path in found if path.exists() for row in json.loads(path.read_text("utf-8"))]
+        for at, temperatures in GROWN_AT.items():
+            measured = _measures(model, options, temperatures)
+            numbers["variants"].append({"variant": name, "temperatures": at, "validation_loss": loss, **measured})
+        numbers["variants"].sort(key=lambda row: list(VARIANTS).index(row["variant"]))
+        save_numbers(options.out / f"{NAME}.json", numbers)
+    rows = numbers["variants"]
     columns = ["variant", "temperatures", "gspherenet_valid", "valid", "unique", "molecule_stable", "finished"]
     print_table(columns, [[row[column] for column in columns] for row in rows])
-    numbers = {
-        "seed": options.seed,
-        "data_sha256": store.sha256,
-        "training_molecules": options.steps * MOLECULES_PER_BATCH,
-        "grown_molecules": options.molecules,
-        "parameters": {row["variant"]: row["parameters"] for row in rows},
-        "variants": rows,
-    }
-    save(options.out, "gspherenet_study", _figure(rows), numbers)
+    save(options.out, NAME, _figure(rows), numbers)
     return numbers
+
+
+def _resumed(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the numbers of an earlier run with the same settings, or none yet."""
+    if path.exists():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        if all(earlier.get(name) == value for name, value in settings.items()):
+            return earlier
+    return {**settings, "variants": []}
 
 
 def _measures(model: Model, options: Any, temperatures: Temperatures) -> dict[str, Any]:

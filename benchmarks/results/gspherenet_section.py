@@ -45,7 +45,7 @@ def _study(figures: Path) -> list[str]:
     if not numbers:
         return []
     rows = {(row["variant"], row["temperatures"]): row for row in numbers["variants"]}
-    sizes = numbers["parameters"].values()
+    sizes = [row["parameters"] for row in numbers["variants"]]
     words = STUDY_WORDS.format(
         molecules=numbers["training_molecules"], grown=numbers["grown_molecules"], least=min(sizes), most=max(sizes)
     )
