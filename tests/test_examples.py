@@ -212,6 +212,15 @@ def test_two_checkers_agree_on_molecules_and_not_on_what_lacks_atoms(example, tm
     check_files(tmp_path, "two_checkers")
 
 
+def test_gallery_shows_attempts_by_index_with_their_verdicts(example, weights, tmp_path):
+    told = example("gallery").main(["--quick", "-o", str(tmp_path), "--weights", str(weights)])["molecules"]
+    assert [molecule["index"] for molecule in told] == [0, 1, 2]
+    assert all(bool(molecule["smiles"]) != bool(molecule["reason"]) for molecule in told)
+    check_files(tmp_path, "gallery-small")
+    drawn = (tmp_path / "gallery-small.svg").read_text(encoding="utf-8")
+    assert all(f"{molecule['index']}: {molecule['reason'] or 'valid'}" in drawn for molecule in told)
+
+
 def test_correlated_batches_see_losses_at_fragments(example, tmp_path):
     store = small_store(tmp_path)
     command = ["--quick", "-o", str(tmp_path), "--data", str(store), "--runs", str(tmp_path / "runs")]
