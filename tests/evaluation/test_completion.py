@@ -24,6 +24,36 @@ def test_every_methyl_group_is_removed_in_turn(smiles, left):
     assert [fragment.formula for fragment in Cases.of(BENCHMARKS["methyl"], [embedded(smiles)]).fragments] == left
 
 
+@pytest.mark.parametrize(
+    ("smiles", "left"),
+    [
+        ("c1ccccc1", ["C5H5"] * 6),
+        ("CCO", []),
+        ("C1CC1O", ["C2H4O", "C2H4O"]),  # the carbon that bears the oxygen has three heavy neighbours
+        ("C1CCC2CC12", ["C5H8"] * 4),  # of bicyclohexane: four atoms with two heavy neighbours
+        ("C1CC1C1CC1", ["C5H8"] * 4),
+        ("C1CC1CC1CC1", ["C6H10"] * 4),  # not the carbon between the rings
+    ],
+)
+def test_every_ring_is_opened_in_turn(smiles, left):
+    assert [fragment.formula for fragment in Cases.of(BENCHMARKS["ring"], [embedded(smiles)]).fragments] == left
+
+
+@pytest.mark.parametrize(
+    ("smiles", "left"),
+    [
+        ("CC1CC1", []),
+        ("CC1CC1O", ["C3H4"]),
+        ("CC1C(O)C1N", ["C3H5N", "C3H4O", "C4H6"]),
+        ("CCO", []),
+        ("CCC1CC1CC(=O)O", ["C3H4"]),
+    ],
+)
+def test_every_two_side_chains_of_a_scaffold_are_removed_in_turn(smiles, left):
+    formulas = [fragment.formula for fragment in Cases.of(BENCHMARKS["scaffold"], [embedded(smiles)]).fragments]
+    assert sorted(formulas) == sorted(left)
+
+
 def test_shuffling_keeps_the_atoms():
     molecule = embedded("CCO")
     first, again, other = shuffled(molecule, 0, 0), shuffled(molecule, 0, 0), shuffled(molecule, 0, 1)

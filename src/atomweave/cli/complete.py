@@ -84,7 +84,8 @@ def complete(
     no_table: NoTable = False,
     force: Force = False,
     benchmark: Annotated[
-        str | None, typer.Option(help="Instead of fragments: symphony-table-5.4 (every hydrogen in turn) or methyl.")
+        str | None,
+        typer.Option(help="Instead of fragments: symphony-table-5.4 (every hydrogen in turn), methyl, ring, scaffold."),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Of the benchmark: the store whose splits it takes.")] = None,
     molecules: Annotated[

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,7 @@ def without_each_hydrogen(molecule: Molecule) -> list[Molecule]:
 
 def without_each_methyl(molecule: Molecule) -> list[Molecule]:
     """Return the molecule without each of its methyl groups in turn: carbon bonded to three hydrogens and one more."""
-    neighbours: list[list[int]] = [[] for _ in molecule.numbers]
-    for a, b in bonded_pairs(molecule.numbers, molecule.positions).tolist():
-        neighbours[a].append(b)
-        neighbours[b].append(a)
+    neighbours = _neighbours(molecule)
     fragments = []
     for carbon in np.flatnonzero(molecule.numbers == 6).tolist():
         around = neighbours[carbon]
@@ -46,6 +44,71 @@ def without_each_methyl(molecule: Molecule) -> list[Molecule]:
         if len(around) == 4 and len(hydrogens) == 3:
             fragments.append(_without(molecule, [carbon, *hydrogens]))
     return fragments
+
+
+def with_each_ring_opened(molecule: Molecule) -> list[Molecule]:
+    """Return the molecule without one ring atom in turn, with its hydrogens: one that has two heavy neighbours.
+
+    What is left is in one piece, and a model has to bridge the two ends again.
+    """
+    neighbours, core = _neighbours(molecule), _core(molecule)
+    fragments = []
+    for atom in sorted(core):
+        heavy = [other for other in neighbours[atom] if molecule.numbers[other] != 1]
+        # In a ring, not in a chain between two: one end still reaches the other without the atom.
+        if len(heavy) == 2 and heavy[1] in _reached(neighbours, heavy[0], {atom}):
+            hydrogens = [other for other in neighbours[atom] if molecule.numbers[other] == 1]
+            fragments.append(_without(molecule, [atom, *hydrogens]))
+    return fragments
+
+
+def without_each_two_side_chains(molecule: Molecule) -> list[Molecule]:
+    """Return the molecule without each two of its side chains: what hangs by one bond on its rings and their linkers.
+
+    The rings with the chains between them are its scaffold (Bemis, Murcko, J. Med. Chem. 39, 2887 (1996)), but for
+    doubly bonded atoms outside, which count as side chains here. A side chain has a heavy atom.
+    """
+    neighbours, core = _neighbours(molecule), _core(molecule)
+    chains = [
+        sorted(_reached(neighbours, other, {atom}))
+        for atom in sorted(core)
+        for other in neighbours[atom]
+        if other not in core and molecule.numbers[other] != 1
+    ]
+    return [_without(molecule, [*one, *two]) for one, two in combinations(chains, 2)]
+
+
+def _neighbours(molecule: Molecule) -> list[list[int]]:
+    neighbours: list[list[int]] = [[] for _ in molecule.numbers]
+    for a, b in bonded_pairs(molecule.numbers, molecule.positions).tolist():
+        neighbours[a].append(b)
+        neighbours[b].append(a)
+    return neighbours
+
+
+def _core(molecule: Molecule) -> set[int]:
+    """Return the atoms of rings and of chains between rings: what is left when ends are taken off again and again."""
+    neighbours = [set(around) for around in _neighbours(molecule)]
+    ends = [atom for atom, around in enumerate(neighbours) if len(around) <= 1]
+    while ends:
+        atom = ends.pop()
+        for other in neighbours[atom]:
+            neighbours[other].discard(atom)
+            if len(neighbours[other]) == 1:
+                ends.append(other)
+        neighbours[atom] = set()
+    return {atom for atom, around in enumerate(neighbours) if around}
+
+
+def _reached(neighbours: Sequence[Sequence[int]], start: int, without: set[int]) -> set[int]:
+    """Return the atoms that a walk from `start` reaches that does not enter `without`."""
+    reached, ahead = {start}, [start]
+    while ahead:
+        for other in neighbours[ahead.pop()]:
+            if other not in reached and other not in without:
+                reached.add(other)
+                ahead.append(other)
+    return reached
 
 
 def _without(molecule: Molecule, atoms: Sequence[int]) -> Molecule:
@@ -89,6 +152,8 @@ BENCHMARKS = {
         ),
     ),
     "methyl": Benchmark("one methyl group", without_each_methyl),
+    "ring": Benchmark("one ring atom with its hydrogens", with_each_ring_opened),
+    "scaffold": Benchmark("two side chains of a scaffold", without_each_two_side_chains),
 }
 """Every benchmark by its name."""
 
