@@ -2,10 +2,10 @@
 
     python benchmarks/growing.py data/qm9.safetensors --preset symphony
 
-Wanted on two CPU cores: preset symphony 20 molecules/s, if possible 60; preset weaver-small 500, if possible 1,000. The
-model is untrained and proposes at each fragment of real molecules, so that size and density are those of QM9 whatever
-the weights; `throughput.py` times whole runs with trained ones. On a busy machine set one thread and read the rate a
-processor second.
+Wanted on two CPU cores: preset symphony 20 molecules/s, if possible 60; preset weaver-small 500, if possible 1,000;
+preset gspherenet 25, if possible 60. The model is untrained and proposes at each fragment of real molecules, so that
+size and density are those of QM9 whatever the weights; `throughput.py` times whole runs with trained ones. On a busy
+machine set one thread and read the rate a processor second.
 """
 
 from __future__ import annotations

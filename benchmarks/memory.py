@@ -2,7 +2,8 @@
 
     python benchmarks/memory.py data/qm9.safetensors --preset symphony
 
-Wanted, preset symphony: at most 3 GB, if possible 1.5. The whole process counts, libraries and store included.
+Wanted, preset symphony: at most 3 GB, if possible 1.5; preset gspherenet: at most 3 GB with --molecules 64
+--decisions 0. The whole process counts, libraries and store included.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@
     python benchmarks/training.py data/qm9.safetensors --preset weaver-small --molecules 128 --all
 
 Wanted on two CPU cores: preset symphony 160 fragments/s, if possible 320, with at least 16 molecules a step: all their
-fragments, or 4 of each, and both are measured; preset weaver-small 500 molecules/s, if possible 800. On a busy machine
-set one thread and read the rate a processor second: it is what one core that is free would do.
+fragments, or 4 of each, and both are measured; preset weaver-small 500 molecules/s, if possible 800; preset gspherenet
+8 molecules/s, if possible 16, in batches of 64 (--molecules 64 --all). On a busy machine set one thread and read the
+rate a processor second: it is what one core that is free would do.
 """
 
 from __future__ import annotations
