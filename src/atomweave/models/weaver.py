@@ -33,6 +33,7 @@ from .embedders.conditions import ConditionEmbedding, ConditionsConfig
 from .embedders.inventory import Inventory
 from .embedders.memory import AtomMemory
 from .embedders.pairs import PairFeatures
+from .embedders.unsaturation import Unsaturation
 from .heads.angular import draw_index
 from .heads.closure import Closure, ClosureHead
 from .heads.internal import InternalHead, InternalHeadConfig
@@ -63,6 +64,9 @@ class WeaverConfig(Config):
     pair_features: int = Field(32, ge=1, description="numbers that describe how one atom sees another")
     pair_width: int = Field(64, ge=1, description="hidden width of the network that makes them")
     closure_width: int = Field(32, ge=1, description="hidden width of the network that says which rings close")
+    matching: bool = Field(
+        False, description="decisions hear which atoms still want a partner for a multiple bond; false: of old weights"
+    )
     position_head: InternalHeadConfig = InternalHeadConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     conditions: ConditionsConfig = ConditionsConfig()
@@ -81,7 +85,8 @@ class WeaverConfig(Config):
 
 
 N_STATES = 3
-"""Numbers that say what a placed atom awaits: nothing, nobody knows, so many neighbours."""
+"""Numbers that say what a placed atom awaits: nothing, nobody knows, so many neighbours; one more if it wants a partner
+for a multiple bond, where decisions hear of that."""
 
 
 @dataclass(frozen=True)
@@ -126,15 +131,17 @@ class Weaver(Model):
         self.question = nn.Linear(3, config.width)
         self.awaited = nn.Embedding(self.max_degree + 2, config.width)
         self.inventory = Inventory(self.species, config.width)
-        shape = config.n_heads, config.pair_features + N_STATES
+        n_states = N_STATES + config.matching
+        shape = config.n_heads, config.pair_features + n_states
         self.decoder = PairTransformer(config.width, config.n_decoder_layers, *shape, config.expansion)
         self.choice = nn.Sequential(
             nn.Linear(config.width, config.width),
             nn.SiLU(),
             nn.Linear(config.width, self.n_choices + self.max_degree + 1),
         )
-        self.closure = ClosureHead(config.width, config.pair_features, n_labels, N_STATES, config.closure_width)
-        self.position_head = InternalHead(config.position_head, config.width, config.pair_features, n_labels, N_STATES)
+        self.closure = ClosureHead(config.width, config.pair_features, n_labels, n_states, config.closure_width)
+        self.position_head = InternalHead(config.position_head, config.width, config.pair_features, n_labels, n_states)
+        self.unsaturation = Unsaturation(self.species, self.max_degree, config.width) if config.matching else None
         if config.conditions.names:
             self.condition_embedding = ConditionEmbedding(config.conditions, self.species, config.width)
 
@@ -284,11 +291,12 @@ class Weaver(Model):
         atoms = self.encoder(self._atoms(labels, frames, t.conditions), index <= index[:, None], pairs)
         row = torch.arange(len(labels), device=labels.device)[:, None]
         at = row, t.focus
-        states = _states(awaits).to(pairs)
         keys_values = self.decoder.keys_values(atoms)
         awaited = torch.take_along_dim(awaits, t.focus[..., None], 2)[..., 0]
         prefix = t.prefix.clamp(min=1)
-        foci = atoms[at] + self._asked(t.conditions, t.species, prefix) + self.inventory(t.species, prefix, awaits)
+        foci = atoms[at] + self._asked(t.conditions, t.species, prefix)
+        there, states = self._there(t.species, t.positions, prefix, awaits, t.focus)
+        foci, states = foci + there, states.to(pairs)
         decisions = self._decide(frames, at, foci, pairs[at], keys_values, prefix, awaited, states)
         return _Reading(frames, pairs, atoms, decisions, states)
 
@@ -308,12 +316,34 @@ class Weaver(Model):
         atoms = memory.atoms[memory.rows, :n]
         keys_values = memory.read(self.config.n_encoder_layers, n)
         at = row[:, None], torch.zeros_like(row)[:, None]
-        awaited, states = f.awaits[row, focus][:, None], _states(f.awaits[:, None]).to(pairs)
+        awaited = f.awaits[row, focus][:, None]
         prefix = f.n_atoms[:, None]
         foci = atoms[row, focus][:, None] + self._asked(f.conditions, f.species, prefix)
-        foci = foci + self.inventory(f.species, prefix, f.awaits[:, None])
+        there, states = self._there(f.species, f.positions, prefix, f.awaits[:, None], focus[:, None])
+        foci, states = foci + there, states.to(pairs)
         decisions = self._decide(frames, at, foci, pairs, keys_values, prefix, awaited, states)
         return _Reading(frames, pairs, atoms, decisions, states)
+
+    def _there(
+        self, species: Tensor, positions: Tensor, prefix: Tensor, awaits: Tensor, focus: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return what decisions hear of their fragments as a whole, and of every atom what it awaits and wants.
+
+        Args:
+            species: (n_molecules, n_atoms).
+            positions: (n_molecules, n_atoms, 3) Å, without noise.
+            prefix: (n_molecules, n_decisions), at least 1.
+            awaits: (n_molecules, n_decisions, n_atoms).
+            focus: (n_molecules, n_decisions).
+
+        Returns:
+            (n_molecules, n_decisions, width) and (n_molecules, n_decisions, n_atoms, n_states).
+        """
+        there, states = self.inventory(species, prefix, awaits), _states(awaits)
+        if self.unsaturation is None:
+            return there, states
+        found = self.unsaturation.unpaired(species, positions, prefix, awaits)
+        return there + self.unsaturation(found, focus), torch.cat([states, found.wanting[..., None].to(states)], -1)
 
     def _encode_new(self, f: Fragments, memory: AtomMemory, rows: Tensor) -> None:
         """Encode the atoms of fragments `rows` that `memory`, which is theirs, does not hold yet."""
