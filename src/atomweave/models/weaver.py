@@ -28,7 +28,7 @@ from ..growth.policies import BreadthFirstConfig
 from ..growth.trajectories import UNKNOWN, Decision, Fragments, Proposals, Trajectories
 from ..species import Species
 from .base import Model, Temperatures
-from .embedders.causal import PairTransformer
+from .embedders.causal import PairTransformer, Sight
 from .embedders.conditions import ConditionEmbedding, ConditionsConfig
 from .embedders.inventory import Inventory
 from .embedders.memory import AtomMemory
@@ -280,8 +280,7 @@ class Weaver(Model):
         frames = _frames(positions, t.n_atoms)
         labels = self._labels(t.species, degree)
         pairs = self.pairs(frames, labels)
-        index = torch.arange(labels.shape[1], device=labels.device)
-        atoms = self.encoder(self._atoms(labels, frames, t.conditions), index <= index[:, None], pairs)
+        atoms = self.encoder(self._atoms(labels, frames, t.conditions), Sight(pairs, frames.centres + 1))
         row = torch.arange(len(labels), device=labels.device)[:, None]
         at = row, t.focus
         states = _states(awaits).to(pairs)
@@ -289,7 +288,7 @@ class Weaver(Model):
         awaited = torch.take_along_dim(awaits, t.focus[..., None], 2)[..., 0]
         prefix = t.prefix.clamp(min=1)
         foci = atoms[at] + self._asked(t.conditions, t.species, prefix) + self.inventory(t.species, prefix, awaits)
-        decisions = self._decide(frames, at, foci, pairs[at], keys_values, prefix, awaited, states)
+        decisions = self._decide(frames, at, foci, Sight(pairs, prefix, t.focus, states), keys_values, awaited)
         return _Reading(frames, pairs, atoms, decisions, states)
 
     def _recall(self, f: Fragments, focus: Tensor) -> _Reading:
@@ -312,7 +311,7 @@ class Weaver(Model):
         prefix = f.n_atoms[:, None]
         foci = atoms[row, focus][:, None] + self._asked(f.conditions, f.species, prefix)
         foci = foci + self.inventory(f.species, prefix, f.awaits[:, None])
-        decisions = self._decide(frames, at, foci, pairs, keys_values, prefix, awaited, states)
+        decisions = self._decide(frames, at, foci, Sight(pairs, prefix, states=states), keys_values, awaited)
         return _Reading(frames, pairs, atoms, decisions, states)
 
     def _encode_new(self, f: Fragments, memory: AtomMemory, rows: Tensor) -> None:
@@ -325,11 +324,9 @@ class Weaver(Model):
         index = torch.minimum(known[:, None] + torch.arange(n_new, device=rows.device), n_atoms[:, None] - 1)
         frames = _frames(f.positions[rows, :n], n_atoms, index)
         pairs = self.pairs(frames, labels[:, :n])
-        sees = torch.arange(n, device=rows.device) <= index[:, :, None]
         atoms = self.encoder(
             self._atoms(labels.gather(1, index), frames, None if f.conditions is None else f.conditions[rows]),
-            sees,
-            pairs,
+            Sight(pairs, index + 1),
             remember=lambda layer, values: memory.put(layer, index, values, n),
         )
         memory.atoms[memory.rows[:, None], index] = atoms
@@ -369,11 +366,9 @@ class Weaver(Model):
         frames: Frames,
         at: tuple[Tensor, Tensor],
         atoms: Tensor,
-        pairs: Tensor,
+        sight: Sight,
         keys_values: list[Tensor],
-        prefix: Tensor,
         awaited: Tensor,
-        states: Tensor,
     ) -> Tensor:
         """Return (n_molecules, n_decisions, width) of the decisions at frames `at` (molecule, frame).
 
@@ -381,17 +376,15 @@ class Weaver(Model):
             frames: of the molecules.
             at: (n_molecules, n_decisions) each.
             atoms: (n_molecules, n_decisions, width), the foci, with what is asked and what is there.
-            pairs: (n_molecules, n_decisions, n_atoms, pair_features), what they see.
+            sight: of the decisions; its extent is their prefix, at least 1.
             keys_values: of all atoms, by decoder layer.
-            prefix: (n_molecules, n_decisions), at least 1.
             awaited: (n_molecules, n_decisions), what the focus awaits.
-            states: (n_molecules, n_decisions, n_atoms, N_STATES), what all atoms await.
         """
+        prefix = sight.extent
         known = _known(frames, at, prefix)
         question = torch.stack([x.to(frames.distances) for x in (prefix.to(frames.distances).log(), *known)], -1)
-        sees = torch.arange(pairs.shape[2], device=prefix.device) < prefix[:, :, None]
         asked = self.question(question) + self.awaited(awaited.long().clamp(max=self.max_degree) - UNKNOWN)
-        return self.decoder(atoms + asked, sees, torch.cat([pairs, states], -1), keys_values)
+        return self.decoder(atoms + asked, sight, keys_values)
 
     def _surroundings(
         self, read: _Reading, decision: tuple[Tensor, ...], frame: Tensor, prefix: Tensor, second: Tensor
