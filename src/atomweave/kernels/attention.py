@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .library import in_parallel, library
 
-HEADS, _LANES, _MAX_PAIR_VECTORS, _MAX_STATES = 8, 16, 3, 4  # as in the C source
+HEADS, _LANES, _PAIR_FEATURES, _MAX_STATES = 8, 16, (32, 48), 4  # as in the C source
 
 
 class _Arguments(ctypes.Structure):
@@ -27,10 +27,10 @@ class _Arguments(ctypes.Structure):
     )
 
 
-def compiled(pairs: Tensor, n_heads: int, n_states: int) -> bool:
-    """Say whether the kernel is there and made for pair features (..., n_pair), so many heads and states."""
+def compiled(pairs: Tensor, width: int, n_heads: int, n_states: int) -> bool:
+    """Say whether the kernel is there and made for pair features (..., n_pair), rows of this width and so on."""
     n_pair = pairs.shape[-1]
-    fits = n_heads == HEADS and n_pair % _LANES == 0 and n_pair <= _MAX_PAIR_VECTORS * _LANES and n_states <= _MAX_STATES
+    fits = n_heads == HEADS and width % (HEADS * _LANES) == 0 and n_pair in _PAIR_FEATURES and n_states <= _MAX_STATES
     return fits and pairs.device.type == "cpu" and pairs.dtype in (torch.float32, torch.bfloat16) and library() is not None
 
 
@@ -74,7 +74,8 @@ class CompiledAttention(torch.autograd.Function):
         }
         n_molecules, n_rows, width = query.shape
         wide = pairs.shape[-1] + (0 if states is None else states.shape[-1])
-        weights = torch.empty(n_molecules, n_rows, pairs.shape[2], HEADS)
+        n_atoms = pairs.shape[2]
+        weights = torch.zeros(n_molecules, n_rows, n_atoms + n_atoms % 2, HEADS)  # 0 for what a row does not see
         out = query.new_empty(n_molecules, n_rows, width + HEADS * wide)
         _run("attention_forward", tensors | {"weights": weights, "out": out})
         ctx.save_for_backward(*tensors.values(), weights)

@@ -112,7 +112,7 @@ class PairTransformer(nn.Module):
                 the rows are all there is.
         """
         n_states = 0 if sight.states is None else sight.states.shape[-1]
-        fits = compiled(sight.pairs, self.shape[1], n_states)
+        fits = compiled(sight.pairs, rows.shape[-1], self.shape[1], n_states)
         attention = (_compiled_attention if fits else _attention)(sight, self.bias.weight, self.shape)
         for number, (layer, attend) in enumerate(zip(self._layers(), attention, strict=True)):
             normed = layer.norm(rows)
