@@ -31,7 +31,9 @@ def compiled(pairs: Tensor, width: int, n_heads: int, n_states: int) -> bool:
     """Say whether the kernel is there and made for pair features (..., n_pair), rows of this width and so on."""
     n_pair = pairs.shape[-1]
     fits = n_heads == HEADS and width % (HEADS * _LANES) == 0 and n_pair in _PAIR_FEATURES and n_states <= _MAX_STATES
-    return fits and pairs.device.type == "cpu" and pairs.dtype in (torch.float32, torch.bfloat16) and library() is not None
+    return (
+        fits and pairs.device.type == "cpu" and pairs.dtype in (torch.float32, torch.bfloat16) and library() is not None
+    )
 
 
 class CompiledAttention(torch.autograd.Function):
