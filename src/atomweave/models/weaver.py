@@ -395,10 +395,11 @@ class Weaver(Model):
         """
         if self.position_head.series is None:
             return None
-        hidden = self.position_head.series.prepare(read.pairs, read.atoms)
-        around = Surroundings.of(hidden, read.states[decision], read.frames, (decision[0], frame), prefix)
+        at = decision[0], frame
+        around = Surroundings.of(read.frames, at, prefix)
         closing = (second >= 0).nonzero()[:, 0]
-        return around.turned(turn_towards(around.local[closing, second[closing]]), closing)
+        around = around.turned(turn_towards(around.local[closing, second[closing]]), closing)
+        return self.position_head.series.note(around, at, read.pairs, read.atoms, read.states[decision])
 
     def _closure_log_probs(
         self,
@@ -417,8 +418,8 @@ class Weaver(Model):
         index = torch.arange(states.shape[1], device=focus.device)
         may = (index < prefix[:, None]) & (index != focus[:, None]) & (states[..., 0] == 0)
         may &= (label % (self.max_degree + 1) > 1)[:, None]
-        hidden = self.closure.prepare(read.pairs, read.atoms)[decision[0], frame]
-        return self.closure.log_probs(read.decisions[decision], label, hidden, states, may)
+        at = decision[0], frame
+        return self.closure.log_probs(read.decisions[decision], label, at, read.pairs, read.atoms, states, may)
 
     def _closure(
         self, read: _Reading, decision: tuple[Tensor, ...], frame: Tensor, second: Tensor, distance: Tensor

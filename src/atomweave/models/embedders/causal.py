@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...kernels.attention import CompiledAttention, compiled
+from ..activation import silu
 from ..precision import at_least_float32
 
 Attend = Callable[[Tensor, Tensor], Tensor]
@@ -67,7 +68,7 @@ class PairAttention(nn.Module):
             attend: this layer's attention.
         """
         rows = rows + self.out(attend(self.query(normed), keys_values))
-        return rows + self.back(functional.silu(self.hidden(self.norm_hidden(rows))))
+        return rows + self.back(silu(self.hidden(self.norm_hidden(rows))))
 
 
 class PairTransformer(nn.Module):
@@ -164,7 +165,7 @@ def _attention(sight: Sight, bias: Tensor, shape: tuple[int, int]) -> list[Atten
 
 
 def _compiled_attention(sight: Sight, bias: Tensor, shape: tuple[int, int]) -> list[Attend]:
-    """Return what `_attention` returns, in C: nothing is gathered, copied or masked, and what a row cannot see is free."""
+    """Return what `_attention` returns, in C: nothing is gathered or copied, and what a row cannot see is free."""
     pairs = sight.pairs
     n_pair = pairs.shape[-1]
     biases = functional.linear(pairs, bias[:, :n_pair]).unflatten(-1, shape).unbind(3)
