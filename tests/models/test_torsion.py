@@ -13,9 +13,8 @@ AZIMUTHS = (torch.arange(360, dtype=torch.float64) + 0.5) * math.pi / 180 - math
 
 
 def around(local: torch.Tensor, n_placed: list[int]) -> Surroundings:
-    """Return atoms (n_rows, n_atoms, 3) of which so many a row are placed; the other fields are not read."""
-    nothing = local.new_zeros(*local.shape[:2], 1)
-    return Surroundings(nothing, local, torch.arange(local.shape[1]) < torch.tensor(n_placed)[:, None], nothing)
+    """Return atoms (n_rows, n_atoms, 3) of which so many a row are placed."""
+    return Surroundings(local, torch.arange(local.shape[1]) < torch.tensor(n_placed)[:, None])
 
 
 def test_what_is_occupied_is_what_lies_near_a_placed_atom():

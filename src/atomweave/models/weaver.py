@@ -1,203 +1,32 @@
 """Weaver: exact in distribution, local in frame, causal in computation; one pass teaches every prefix of a molecule.
 
-    molecule -> frames -> pair features -> encoder (atom i sees atoms up to i, from its own frame)
-    decision (focus f, prefix k) -> decoder (sees the first k atoms from the frame of f)
-             -> element and degree -> second neighbour -> distance -> angle -> torsion, each exact in one evaluation
-
-The order of growth is breadth first along the bonds (`growth.policies.breadth_first`): the focus is the oldest atom
-that awaits neighbours and needs no distribution. An atom says with its element how many neighbours it will have; the
-first atom, and those of a given fragment, are asked when they become the focus. Where a ring closes it is said first
-with which atom, and the distance to that one is drawn in place of the angle. An atom's encoder feature depends on
-the atoms placed before it alone, so a molecule of n atoms costs n^2 with all its fragments, and a growing one a row an
-atom.
+`WeaverDensity` holds the networks and teaches them. This file grows with them, a decision of each fragment at a time:
+atoms are encoded once, when they are placed (`embedders.memory`), and a decision computes one row for the atom placed
+last and one for itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
-
 import torch
-from pydantic import Field, field_validator, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..config import Config
-from ..geometry.frames import Frames, frame_axes, from_internal, local_frames, to_internal, turn_towards
-from ..growth.policies import BreadthFirstConfig
-from ..growth.trajectories import UNKNOWN, Decision, Fragments, Proposals, Trajectories
-from ..species import Species
-from .base import Model, Temperatures
-from .embedders.causal import PairTransformer
-from .embedders.conditions import ConditionEmbedding, ConditionsConfig
-from .embedders.inventory import Inventory
+from ..geometry.frames import from_internal
+from ..growth.trajectories import UNKNOWN, Decision, Fragments, Proposals
+from .base import Temperatures
+from .embedders.causal import Sight
 from .embedders.memory import AtomMemory
-from .embedders.pairs import PairFeatures
-from .embedders.unsaturation import Unsaturation
 from .heads.angular import draw_index
-from .heads.closure import Closure, ClosureHead
-from .heads.internal import InternalHead, InternalHeadConfig
-from .heads.torsion import Surroundings
 from .precision import at_least_float32
+from .weaver_density import Reading, WeaverConfig, WeaverDensity, entry, frames_of, towards
+
+__all__ = ["Weaver", "WeaverConfig"]
 
 
-class AugmentationConfig(Config):
-    """What is done to molecules while they teach."""
+class Weaver(WeaverDensity):
+    """The model: its density, and how it draws."""
 
-    noise: float = Field(
-        0.02, ge=0, description="Å; standard deviation on every coordinate read; what is to be placed stays exact"
-    )
-    mirror: bool = Field(True, description="every other molecule is reflected, at random")
-
-
-class WeaverConfig(Config):
-    """The parts of Weaver; the defaults are `weaver-small`."""
-
-    kind: Literal["weaver"] = "weaver"
-    species: tuple[str, ...] = Field(("H", "C", "N", "O", "F"), min_length=1, description="elements, in index order")
-    policy: BreadthFirstConfig = BreadthFirstConfig()
-    width: int = Field(128, ge=1, description="features of an atom, and of a decision")
-    n_heads: int = Field(8, ge=1, description="attention heads of every layer")
-    n_encoder_layers: int = Field(4, ge=1, description="layers over atoms")
-    n_decoder_layers: int = Field(4, ge=1, description="layers over decisions")
-    expansion: int = Field(4, ge=1, description="hidden width of each layer's network, in multiples of `width`")
-    pair_features: int = Field(32, ge=1, description="numbers that describe how one atom sees another")
-    pair_width: int = Field(64, ge=1, description="hidden width of the network that makes them")
-    closure_width: int = Field(32, ge=1, description="hidden width of the network that says which rings close")
-    matching: bool = Field(
-        False, description="decisions hear which atoms still want a partner for a multiple bond; false: of old weights"
-    )
-    position_head: InternalHeadConfig = InternalHeadConfig()
-    augmentation: AugmentationConfig = AugmentationConfig()
-    conditions: ConditionsConfig = ConditionsConfig()
-
-    @field_validator("species")
-    @classmethod
-    def _known(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        Species(symbols)
-        return symbols
-
-    @model_validator(mode="after")
-    def _divides(self) -> WeaverConfig:
-        if self.width % self.n_heads:
-            raise ValueError(f"width {self.width} must be a multiple of n_heads {self.n_heads}")
-        return self
-
-
-N_STATES = 3
-"""Numbers that say what a placed atom awaits: nothing, nobody knows, so many neighbours; one more if it wants a partner
-for a multiple bond, where decisions hear of that."""
-
-
-@dataclass(frozen=True)
-class _Reading:
-    frames: Frames
-    pairs: Tensor  # (n_molecules, n_frames, n_atoms, pair_features)
-    atoms: Tensor  # (n_molecules, n_atoms, width), encoded
-    decisions: Tensor  # (n_molecules, n_decisions, width), decoded
-    states: Tensor  # (n_molecules, n_decisions, n_atoms, N_STATES), what the atoms await
-
-
-@dataclass(frozen=True)
-class _Placements:
-    decision: tuple[Tensor, ...]  # (n_rows,) each: molecule, decision
-    features: Tensor  # (n_rows, width), decoded
-    label: Tensor  # (n_rows,)
-    log_prob_of_closure: Tensor  # (n_rows,)
-    internal: tuple[Tensor, Tensor, Tensor]  # (n_rows,) each: distance, cosine, torsion
-    known: tuple[Tensor, Tensor]  # (n_rows,) each: whether there is an axis, a third atom
-    around: Surroundings | None
-    closure: Closure
-
-
-class Weaver(Model):
-    """The wiring of the model: see the module's docstring."""
-
-    config: WeaverConfig
     n_draws = 5  # element and degree, or count; distance, angle, torsion; second neighbour
     cpu_slots = 256  # a decision is two rows of each layer: with few of them a CPU mostly calls functions
-
-    def __init__(self, config: WeaverConfig) -> None:
-        super().__init__(Species(config.species))
-        self.config, self.policy = config, config.policy
-        self.max_degree = config.policy.max_degree
-        n_labels = len(self.species) * (self.max_degree + 1)  # of atoms: element, and degree or none told
-        self.n_choices = len(self.species) * self.max_degree  # element and degree of an atom to be placed
-        shape = config.n_heads, config.pair_features
-        self.pairs = PairFeatures(self.species, self.max_degree + 1, config.pair_width, config.pair_features)
-        self.atom = nn.Embedding(n_labels, config.width)
-        self.age = nn.Linear(1, config.width)
-        self.encoder = PairTransformer(config.width, config.n_encoder_layers, *shape, config.expansion)
-        self.question = nn.Linear(3, config.width)
-        self.awaited = nn.Embedding(self.max_degree + 2, config.width)
-        self.inventory = Inventory(self.species, config.width)
-        n_states = N_STATES + config.matching
-        shape = config.n_heads, config.pair_features + n_states
-        self.decoder = PairTransformer(config.width, config.n_decoder_layers, *shape, config.expansion)
-        self.choice = nn.Sequential(
-            nn.Linear(config.width, config.width),
-            nn.SiLU(),
-            nn.Linear(config.width, self.n_choices + self.max_degree + 1),
-        )
-        self.closure = ClosureHead(config.width, config.pair_features, n_labels, n_states, config.closure_width)
-        self.position_head = InternalHead(config.position_head, config.width, config.pair_features, n_labels, n_states)
-        self.unsaturation = Unsaturation(self.species, self.max_degree, config.width) if config.matching else None
-        if config.conditions.names:
-            self.condition_embedding = ConditionEmbedding(config.conditions, self.species, config.width)
-
-    def hidden_matrices(self) -> Iterator[Tensor]:
-        """Return the wide weights inside; see `Model.hidden_matrices`."""
-        head = self.position_head
-        inside = [self.encoder.layers, self.decoder.layers, head.trunk, self.choice[:1], self.pairs.geometry]
-        inside += [network[:1] for network in (head.distance, head.angle, head.closing, head.torsion)]
-        inside += [self.closure.of_pair, self.closure.of_atom, self.closure.of_decision, self.closure.known]
-        if head.series is not None:
-            inside += [head.series.of_pair, head.series.of_atom, head.series.of_decision, head.series.of_circle]
-        for part in inside:
-            for module in part.modules():
-                if isinstance(module, nn.Linear):
-                    yield module.weight
-
-    def loss(self, trajectories: Trajectories, rng: torch.Generator | None) -> dict[str, Tensor]:
-        """Return mean cross entropies of the decisions, positions as densities per Å^3; see `Model.loss`."""
-        t = trajectories
-        clean = positions = t.positions
-        if rng is not None:
-            augmentation = self.config.augmentation
-            if augmentation.mirror:
-                mirrored = torch.rand(len(t.n_atoms), 1, 1, generator=rng).to(clean) < 0.5
-                clean = torch.where(mirrored, -clean, clean)
-            noise = torch.randn(clean.shape, generator=rng).to(clean)
-            positions = clean + augmentation.noise * noise
-            if self.condition_embedding is not None and t.conditions is not None:
-                t = replace(t, conditions=self.condition_embedding.drop(t.conditions, rng))
-        degree, awaits, count, second = _told(t)
-        read = self._read(t, positions, degree, awaits)
-        placed, counted = self._choice_log_probs(read.decisions)
-        entropy = -(self._choice_targets(t, degree) * placed).sum()
-        terms = {"choice": entropy - torch.where(_counts(t.kind), _at(counted, count), 0.0).sum()}
-        p = self._placements(t, read, degree, second, clean)
-        terms["closure"] = -p.log_prob_of_closure.sum()
-        position = self.position_head.divergence(p.features, p.label, p.internal, p.known, p.around, p.closure)
-        terms |= {name: term.sum() for name, term in position.items()}
-        n_decisions = t.n_decisions
-        terms = {name: term / n_decisions for name, term in terms.items()}
-        return {"loss": torch.stack(list(terms.values())).sum(), **terms}
-
-    def log_prob(self, trajectories: Trajectories) -> Tensor:
-        """Return (n_molecules,) joint log-densities; see `Model.log_prob`."""
-        t = trajectories
-        degree, awaits, count, second = _told(t)
-        read = self._read(t, t.positions, degree, awaits)
-        placed, counted = self._choice_log_probs(read.decisions)
-        start = self.start_given(t.conditions)
-        total = start.expand(len(t.species), -1).gather(1, t.species[:, :1])[:, 0]
-        total = total + torch.where(_counts(t.kind), _at(counted, count), 0.0).sum(1)
-        p = self._placements(t, read, degree, second, t.positions)
-        atom = p.decision[0], t.target[p.decision]
-        choice = _at(placed[p.decision], self._choice(t.species[atom], degree[atom]))
-        position = self.position_head.log_prob(p.features, p.label, p.internal, p.known, p.around, p.closure)
-        return total.index_add(0, atom[0], choice + p.log_prob_of_closure + position)
 
     def remember(self, n_fragments: int, max_atoms: int) -> AtomMemory:
         """Return room for encoded atoms; see `Model.remember`."""
@@ -238,7 +67,7 @@ class Weaver(Model):
         return Proposals(kind, focus, species, positions, log_prob, degree, count, second)
 
     def _draw_choice(
-        self, read: _Reading, counting: Tensor, uniforms: Tensor, temperature: float
+        self, read: Reading, counting: Tensor, uniforms: Tensor, temperature: float
     ) -> tuple[Tensor, Tensor]:
         """Draw (n_fragments,) a count where one is asked for, else element and degree; with log-probabilities.
 
@@ -252,11 +81,11 @@ class Weaver(Model):
         is_count = torch.arange(logits.shape[1], device=logits.device) >= self.n_choices
         logits = logits.masked_fill(is_count != counting[:, None], -torch.inf)
         choice = draw_index((logits / temperature).softmax(-1), uniforms)
-        return choice, _at(logits.log_softmax(-1), choice)
+        return choice, entry(logits.log_softmax(-1), choice)
 
     def _draw_placement(
         self,
-        read: _Reading,
+        read: Reading,
         f: Fragments,
         focus: Tensor,
         row: Tensor,
@@ -274,33 +103,15 @@ class Weaver(Model):
         found = draw_index((log_p / temperatures.focus).softmax(-1), uniforms[:, 4])
         second = torch.where(found < log_p.shape[1] - 1, found, -1)
         axes, known = self._frame_of_focus(read.frames, f.positions, at, prefix)
-        axes, distance = _towards(axes, f.positions, (row, focus), second)
+        axes, distance = towards(axes, f.positions, (row, focus), second)
         closure = self._closure(read, at, at[1], second, distance)
         around = self._surroundings(read, at, at[1], prefix, second)
         internal, of_position = self.position_head.draw(
             read.decisions[at], label, known, around, uniforms[:, 1:4], temperatures.position, closure
         )
-        return second, f.positions[row, focus] + from_internal(*internal, axes), _at(log_p, found) + of_position
+        return second, f.positions[row, focus] + from_internal(*internal, axes), entry(log_p, found) + of_position
 
-    def _read(self, t: Trajectories, positions: Tensor, degree: Tensor, awaits: Tensor) -> _Reading:
-        """Return what the embedders make of all decisions of trajectories whose atoms stand at `positions`."""
-        frames = _frames(positions, t.n_atoms)
-        labels = self._labels(t.species, degree)
-        pairs = self.pairs(frames, labels)
-        index = torch.arange(labels.shape[1], device=labels.device)
-        atoms = self.encoder(self._atoms(labels, frames, t.conditions), index <= index[:, None], pairs)
-        row = torch.arange(len(labels), device=labels.device)[:, None]
-        at = row, t.focus
-        keys_values = self.decoder.keys_values(atoms)
-        awaited = torch.take_along_dim(awaits, t.focus[..., None], 2)[..., 0]
-        prefix = t.prefix.clamp(min=1)
-        foci = atoms[at] + self._asked(t.conditions, t.species, prefix)
-        there, states = self._there(t.species, t.positions, prefix, awaits, t.focus)
-        foci, states = foci + there, states.to(pairs)
-        decisions = self._decide(frames, at, foci, pairs[at], keys_values, prefix, awaited, states)
-        return _Reading(frames, pairs, atoms, decisions, states)
-
-    def _recall(self, f: Fragments, focus: Tensor) -> _Reading:
+    def _recall(self, f: Fragments, focus: Tensor) -> Reading:
         """Return what the embedders make of one decision a fragment, with the frame of its focus alone.
 
         Atoms that are known from earlier decisions are not encoded again.
@@ -310,40 +121,18 @@ class Weaver(Model):
         new = (f.n_atoms > memory.n_encoded[memory.rows]).nonzero()[:, 0]
         if len(new):
             self._encode_new(f, memory.of(new), new)
-        frames = _frames(f.positions, f.n_atoms, focus[:, None])
+        frames = frames_of(f.positions, f.n_atoms, focus[:, None])
         pairs = self.pairs(frames, self._labels(f.species, f.degree))
         row = torch.arange(n_fragments, device=focus.device)
         atoms = memory.atoms[memory.rows, :n]
         keys_values = memory.read(self.config.n_encoder_layers, n)
         at = row[:, None], torch.zeros_like(row)[:, None]
-        awaited = f.awaits[row, focus][:, None]
-        prefix = f.n_atoms[:, None]
+        awaited, prefix = f.awaits[row, focus][:, None], f.n_atoms[:, None]
         foci = atoms[row, focus][:, None] + self._asked(f.conditions, f.species, prefix)
         there, states = self._there(f.species, f.positions, prefix, f.awaits[:, None], focus[:, None])
-        foci, states = foci + there, states.to(pairs)
-        decisions = self._decide(frames, at, foci, pairs, keys_values, prefix, awaited, states)
-        return _Reading(frames, pairs, atoms, decisions, states)
-
-    def _there(
-        self, species: Tensor, positions: Tensor, prefix: Tensor, awaits: Tensor, focus: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return what decisions hear of their fragments as a whole, and of every atom what it awaits and wants.
-
-        Args:
-            species: (n_molecules, n_atoms).
-            positions: (n_molecules, n_atoms, 3) Å, without noise.
-            prefix: (n_molecules, n_decisions), at least 1.
-            awaits: (n_molecules, n_decisions, n_atoms).
-            focus: (n_molecules, n_decisions).
-
-        Returns:
-            (n_molecules, n_decisions, width) and (n_molecules, n_decisions, n_atoms, n_states).
-        """
-        there, states = self.inventory(species, prefix, awaits), _states(awaits)
-        if self.unsaturation is None:
-            return there, states
-        found = self.unsaturation.unpaired(species, positions, prefix, awaits)
-        return there + self.unsaturation(found, focus), torch.cat([states, found.wanting[..., None].to(states)], -1)
+        states = states.to(pairs)
+        decisions = self._decide(frames, at, foci + there, Sight(pairs, prefix, states=states), keys_values, awaited)
+        return Reading(frames, pairs, atoms, decisions, states)
 
     def _encode_new(self, f: Fragments, memory: AtomMemory, rows: Tensor) -> None:
         """Encode the atoms of fragments `rows` that `memory`, which is theirs, does not hold yet."""
@@ -353,200 +142,14 @@ class Weaver(Model):
         n_new = int((n_atoms - known).max())
         # A fragment with fewer new atoms encodes its last one again.
         index = torch.minimum(known[:, None] + torch.arange(n_new, device=rows.device), n_atoms[:, None] - 1)
-        frames = _frames(f.positions[rows, :n], n_atoms, index)
+        frames = frames_of(f.positions[rows, :n], n_atoms, index)
         pairs = self.pairs(frames, labels[:, :n])
-        sees = torch.arange(n, device=rows.device) <= index[:, :, None]
         atoms = self.encoder(
             self._atoms(labels.gather(1, index), frames, None if f.conditions is None else f.conditions[rows]),
-            sees,
-            pairs,
+            Sight(pairs, index + 1),
             remember=lambda layer, values: memory.put(layer, index, values, n),
         )
         memory.atoms[memory.rows[:, None], index] = atoms
         for layer, values in enumerate(self.decoder.keys_values(atoms)):
             memory.put(self.config.n_encoder_layers + layer, index, values, n)
         memory.n_encoded[memory.rows] = n_atoms
-
-    def _labels(self, species: Tensor, degree: Tensor | None) -> Tensor:
-        """Return one index an atom: its element and its degree, 0 where it does not tell."""
-        return species * (self.max_degree + 1) + (0 if degree is None else degree)
-
-    def _choice(self, species: Tensor, degree: Tensor) -> Tensor:
-        """Return the index of an atom to be placed among `n_choices`."""
-        return species * self.max_degree + degree - 1
-
-    def _choice_log_probs(self, decisions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities of elements and degrees (..., n_choices), and of counts (..., max_degree + 1)."""
-        logits = at_least_float32(self.choice(decisions))
-        return logits[..., : self.n_choices].log_softmax(-1), logits[..., self.n_choices :].log_softmax(-1)
-
-    def _atoms(self, labels: Tensor, frames: Frames, conditions: Tensor | None) -> Tensor:
-        """Return what the encoder begins with: element and degree, place in the order of growth, and what is asked."""
-        age = (frames.centres + 1).to(frames.distances).log()
-        features = self.atom(labels) + self.age(age[..., None])
-        if self.condition_embedding is None or conditions is None:
-            return features
-        return features + self.condition_embedding(conditions)[:, None]
-
-    def _asked(self, conditions: Tensor | None, species: Tensor, prefix: Tensor) -> Tensor | float:
-        """Return (n_molecules, n_decisions, width), what is asked as decisions with so many atoms hear it."""
-        if self.condition_embedding is None or conditions is None:
-            return 0.0
-        return self.condition_embedding.of_decisions(conditions, species, prefix)
-
-    def _decide(
-        self,
-        frames: Frames,
-        at: tuple[Tensor, Tensor],
-        atoms: Tensor,
-        pairs: Tensor,
-        keys_values: list[Tensor],
-        prefix: Tensor,
-        awaited: Tensor,
-        states: Tensor,
-    ) -> Tensor:
-        """Return (n_molecules, n_decisions, width) of the decisions at frames `at` (molecule, frame).
-
-        Args:
-            frames: of the molecules.
-            at: (n_molecules, n_decisions) each.
-            atoms: (n_molecules, n_decisions, width), the foci, with what is asked and what is there.
-            pairs: (n_molecules, n_decisions, n_atoms, pair_features), what they see.
-            keys_values: of all atoms, by decoder layer.
-            prefix: (n_molecules, n_decisions), at least 1.
-            awaited: (n_molecules, n_decisions), what the focus awaits.
-            states: (n_molecules, n_decisions, n_atoms, N_STATES), what all atoms await.
-        """
-        known = _known(frames, at, prefix)
-        question = torch.stack([x.to(frames.distances) for x in (prefix.to(frames.distances).log(), *known)], -1)
-        sees = torch.arange(pairs.shape[2], device=prefix.device) < prefix[:, :, None]
-        asked = self.question(question) + self.awaited(awaited.long().clamp(max=self.max_degree) - UNKNOWN)
-        return self.decoder(atoms + asked, sees, torch.cat([pairs, states], -1), keys_values)
-
-    def _surroundings(
-        self, read: _Reading, decision: tuple[Tensor, ...], frame: Tensor, prefix: Tensor, second: Tensor
-    ) -> Surroundings | None:
-        """Return what the position head sees at decisions (molecule, decision), from these frames, if it looks.
-
-        Where a ring closes with atom `second`, -1 elsewhere, the frame turns towards it.
-        """
-        if self.position_head.series is None:
-            return None
-        hidden = self.position_head.series.prepare(read.pairs, read.atoms)
-        around = Surroundings.of(hidden, read.states[decision], read.frames, (decision[0], frame), prefix)
-        closing = (second >= 0).nonzero()[:, 0]
-        return around.turned(turn_towards(around.local[closing, second[closing]]), closing)
-
-    def _closure_log_probs(
-        self,
-        read: _Reading,
-        decision: tuple[Tensor, ...],
-        frame: Tensor,
-        focus: Tensor,
-        prefix: Tensor,
-        label: Tensor,
-    ) -> Tensor:
-        """Return (n_rows, n_atoms + 1) log-probabilities of second neighbours, none last.
-
-        No atom that awaits nothing can be one, and no atom with one neighbour has one.
-        """
-        states = read.states[decision]
-        index = torch.arange(states.shape[1], device=focus.device)
-        may = (index < prefix[:, None]) & (index != focus[:, None]) & (states[..., 0] == 0)
-        may &= (label % (self.max_degree + 1) > 1)[:, None]
-        hidden = self.closure.prepare(read.pairs, read.atoms)[decision[0], frame]
-        return self.closure.log_probs(read.decisions[decision], label, hidden, states, may)
-
-    def _closure(
-        self, read: _Reading, decision: tuple[Tensor, ...], frame: Tensor, second: Tensor, distance: Tensor
-    ) -> Closure:
-        """Return what the position head hears of second neighbours (n_rows,), -1 for none, at distances from foci."""
-        molecule, atom = decision[0], second.clamp(min=0)
-        return self.closure.closure(
-            second >= 0, read.pairs[molecule, frame, atom], read.atoms[molecule, atom], distance
-        )
-
-    def _choice_targets(self, t: Trajectories, degree: Tensor) -> Tensor:
-        """Return the shares of each element and degree among the atoms that could come next; 0 where none does."""
-        n_molecules, n_decisions = t.kind.shape
-        decision = t.alternative_molecule * n_decisions + t.alternative_decision
-        n_alternatives = torch.bincount(decision, minlength=t.kind.numel()).to(t.positions)
-        atom = t.alternative_molecule, t.alternative_target
-        choice = self._choice(t.species[atom], degree[atom])
-        flat = t.positions.new_zeros(t.kind.numel() * self.n_choices)
-        flat.index_add_(0, decision * self.n_choices + choice, 1 / n_alternatives[decision])
-        return flat.view(n_molecules, n_decisions, self.n_choices)
-
-    def _placements(
-        self, t: Trajectories, read: _Reading, degree: Tensor, second: Tensor, clean: Tensor
-    ) -> _Placements:
-        """Return all placements, with internal coordinates in frames of the positions `clean`."""
-        decision = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
-        molecule, focus, prefix, target = decision[0], t.focus[decision], t.prefix[decision], t.target[decision]
-        label, second = self._labels(t.species, degree)[molecule, target], second[molecule, target]
-        log_p = self._closure_log_probs(read, decision, focus, focus, prefix, label)
-        with torch.no_grad(), torch.autocast(clean.device.type, enabled=False):
-            axes, known = self._frame_of_focus(read.frames, clean, (molecule, focus), prefix)
-            axes, distance = _towards(axes, clean, (molecule, focus), second)
-            internal = to_internal(clean[molecule, target] - clean[molecule, focus], axes)
-        return _Placements(
-            decision=decision,
-            features=read.decisions[decision],
-            label=label,
-            log_prob_of_closure=_at(log_p, torch.where(second < 0, log_p.shape[1] - 1, second)),
-            internal=internal,
-            known=known,
-            around=self._surroundings(read, decision, focus, prefix, second),
-            closure=self._closure(read, decision, focus, second, distance),
-        )
-
-    def _frame_of_focus(
-        self, frames: Frames, positions: Tensor, at: tuple[Tensor, Tensor], prefix: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return (n, 3, 3) axes and whether (n,) axis and azimuth are known, at frames `at` (molecule, frame)."""
-        centre, parent, third = frames.centres[at], frames.references.parent[at], frames.references.third[at]
-        axes = frame_axes(*(positions[at[0], atom] for atom in (centre, parent, third)))
-        return axes, _known(frames, at, prefix)
-
-
-def _frames(positions: Tensor, n_atoms: Tensor, centres: Tensor | None = None) -> Frames:
-    with torch.no_grad(), torch.autocast(positions.device.type, enabled=False):
-        return local_frames(positions, n_atoms, centres)
-
-
-def _known(frames: Frames, at: tuple[Tensor, Tensor], prefix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return whether a prefix holds the axis, and the third atom, of the frames `at` (molecule, frame)."""
-    return prefix >= frames.references.axis_from[at], prefix >= frames.references.azimuth_from[at]
-
-
-def _towards(axes: Tensor, positions: Tensor, focus: tuple[Tensor, Tensor], second: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn axes (n, 3, 3) of foci (molecule, atom) towards their second neighbours (n,), -1 for none.
-
-    Returns:
-        The axes, and (n,) Å from the foci to the neighbours.
-    """
-    vectors = positions[focus[0], second.clamp(min=0)] - positions[focus]
-    turned = turn_towards((axes * vectors[:, None]).sum(-1)) @ axes
-    return torch.where((second >= 0)[:, None, None], turned, axes), vectors.square().sum(-1).sqrt()
-
-
-def _told(t: Trajectories) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return `degree`, `awaits`, `count` and `closure` of trajectories; those of other policies tell nothing."""
-    if t.degree is None or t.awaits is None or t.count is None or t.closure is None:
-        unknown = torch.full((*t.kind.shape, t.species.shape[1]), UNKNOWN, dtype=torch.int8, device=t.kind.device)
-        return torch.zeros_like(t.species), unknown, torch.zeros_like(t.kind), torch.full_like(t.species, -1)
-    return t.degree, t.awaits, t.count, t.closure
-
-
-def _states(awaits: Tensor) -> Tensor:
-    """Return (..., N_STATES) of what atoms await (...)."""
-    return torch.stack([awaits == 0, awaits == UNKNOWN, 0.5 * awaits.clamp(min=0)], -1)
-
-
-def _counts(kind: Tensor) -> Tensor:
-    return (kind == Decision.COUNT) | (kind == Decision.END)
-
-
-def _at(values: Tensor, index: Tensor) -> Tensor:
-    """Return the entries (...) of `values` (..., n) at `index` (...)."""
-    return values.gather(-1, index[..., None])[..., 0]

@@ -64,12 +64,12 @@ class Muon(torch.optim.Optimizer):
         for parameter in parameters:
             by_shape.setdefault(parameter.shape, []).append(parameter)
         for shape, alike in by_shape.items():
-            ahead = []
-            for parameter, gradient in zip(alike, _gradients(alike), strict=True):
-                mean = self._state(parameter, "momentum").lerp_(gradient, 1 - self.momentum)
-                ahead.append(gradient.lerp(mean, self.momentum))  # Nesterov's
+            gradients = torch.stack(_gradients(alike))
+            means = [self._state(parameter, "momentum") for parameter in alike]
+            torch._foreach_lerp_(means, list(gradients.unbind()), 1 - self.momentum)
+            steps = orthogonal(gradients.lerp(torch.stack(means), self.momentum))  # Nesterov's
             length = rate * ADAM_STEP * max(shape) ** 0.5
-            for parameter, step in zip(alike, orthogonal(torch.stack(ahead)), strict=True):
+            for parameter, step in zip(alike, steps.unbind(), strict=True):
                 parameter.mul_(1 - rate * self.weight_decay).sub_(step, alpha=length)
 
     def _move_others(self, parameters: list[Tensor], rate: float) -> None:
@@ -110,5 +110,5 @@ def orthogonal(matrices: Tensor) -> Tensor:
     x = x / x.float().square().sum((1, 2), keepdim=True).sqrt().clamp(min=1e-7).bfloat16()
     for _ in range(N_ITERATIONS):
         square = x @ x.mT
-        x = a * x + (b * square + c * square @ square) @ x
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
     return (x.mT if tall else x).to(matrices.dtype)

@@ -12,12 +12,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...kernels.attention import CompiledAttention, compiled
+from ..activation import silu
 from ..precision import at_least_float32
+
+Attend = Callable[[Tensor, Tensor], Tensor]
+"""(queries (n_molecules, n_rows, width), keys and values (n_molecules, n_atoms, 2 * width)) -> what is attended to."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What rows see: the first so many atoms of their molecule, each from one frame."""
+
+    pairs: Tensor  # (n_molecules, n_frames, n_atoms, pair_features), how a frame's atom sees every atom
+    extent: Tensor  # (n_molecules, n_rows) int64, how many atoms a row sees, at least one
+    frame: Tensor | None = None  # (n_molecules, n_rows) int64, from where; None: row i looks from frame i
+    states: Tensor | None = None  # (n_molecules, n_rows, n_atoms, n_states), what rows know of atoms beside
 
 
 class PairAttention(nn.Module):
@@ -26,13 +42,12 @@ class PairAttention(nn.Module):
     Args:
         width: features a row.
         n_heads: attention heads.
-        pair_features: numbers a pair.
+        pair_features: numbers a pair, states included.
         expansion: hidden width of the network, in multiples of `width`.
     """
 
     def __init__(self, width: int, n_heads: int, pair_features: int, expansion: int) -> None:
         super().__init__()
-        self.n_heads = n_heads
         self.norm, self.norm_hidden = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query = nn.Linear(width, width, bias=False)
         self.key_value = nn.Linear(width, 2 * width, bias=False)
@@ -43,27 +58,17 @@ class PairAttention(nn.Module):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def forward(self, rows: Tensor, normed: Tensor, keys_values: Tensor, bias: Tensor, pairs: Tensor) -> Tensor:
+    def forward(self, rows: Tensor, normed: Tensor, keys_values: Tensor, attend: Attend) -> Tensor:
         """Return the new rows.
 
         Args:
             rows: (n_molecules, n_rows, width), what attends.
             normed: the same, normalised by `norm`.
             keys_values: (n_molecules, n_atoms, 2 * width), what is attended to, out of `key_value`.
-            bias: (n_molecules, n_heads, n_rows, n_atoms), -inf where a row may not look.
-            pairs: (n_molecules, n_rows, n_atoms, pair_features), averaged with the attention's weights.
+            attend: this layer's attention.
         """
-        query = self._by_head(self.query(normed))
-        key, value = keys_values.chunk(2, -1)
-        logits = query @ self._by_head(key).transpose(2, 3) / math.sqrt(query.shape[-1]) + bias
-        weights = logits.softmax(-1).to(query.dtype)
-        values = (weights @ self._by_head(value)).transpose(1, 2).flatten(2)
-        seen = (weights.transpose(1, 2) @ pairs).flatten(2)
-        rows = rows + self.out(torch.cat([values, seen.to(values.dtype)], -1))
-        return rows + self.back(functional.silu(self.hidden(self.norm_hidden(rows))))
-
-    def _by_head(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+        rows = rows + self.out(attend(self.query(normed), keys_values))
+        return rows + self.back(silu(self.hidden(self.norm_hidden(rows))))
 
 
 class PairTransformer(nn.Module):
@@ -73,7 +78,7 @@ class PairTransformer(nn.Module):
         width: features a row.
         n_layers: layers.
         n_heads: attention heads of each.
-        pair_features: numbers a pair.
+        pair_features: numbers a pair, states included.
         expansion: hidden width of each layer's network, in multiples of `width`.
     """
 
@@ -94,8 +99,7 @@ class PairTransformer(nn.Module):
     def forward(
         self,
         rows: Tensor,
-        sees: Tensor,
-        pairs: Tensor,
+        sight: Sight,
         keys_values: Sequence[Tensor] | None = None,
         remember: Callable[[int, Tensor], Tensor] | None = None,
     ) -> Tensor:
@@ -103,24 +107,78 @@ class PairTransformer(nn.Module):
 
         Args:
             rows: (n_molecules, n_rows, width).
-            sees: (n_molecules, n_rows, n_atoms) bool, at least one True a row.
-            pairs: (n_molecules, n_rows, n_atoms, pair_features).
+            sight: what they see.
             keys_values: what each layer attends to; None for the rows themselves.
             remember: takes number and keys and values of a layer's rows, and returns those of all atoms; None where
                 the rows are all there is.
         """
-        # All layers' biases in one product; layers and heads go first, so that each layer reads its own in one piece.
-        biases = self.bias(pairs).permute(3, 0, 1, 2)
-        biases = at_least_float32(biases).masked_fill(~sees, -torch.inf).unflatten(0, self.shape).transpose(1, 2)
-        for number, (layer, bias) in enumerate(zip(self._layers(), biases, strict=True)):
+        n_states = 0 if sight.states is None else sight.states.shape[-1]
+        fits = compiled(sight.pairs, rows.shape[-1], self.shape[1], n_states)
+        attention = (_compiled_attention if fits else _attention)(sight, self.bias.weight, self.shape)
+        for number, (layer, attend) in enumerate(zip(self._layers(), attention, strict=True)):
             normed = layer.norm(rows)
             if keys_values is not None:
                 attended = keys_values[number]
             else:
                 attended = layer.key_value(normed)
                 attended = attended if remember is None else remember(number, attended)
-            rows = layer(rows, normed, attended, bias, pairs)
+            rows = layer(rows, normed, attended, attend)
         return self.norm(rows)
 
     def _layers(self) -> list[PairAttention]:
         return list(self.layers)  # type: ignore[arg-type]  # a ModuleList does not say of what
+
+
+def _attention(sight: Sight, bias: Tensor, shape: tuple[int, int]) -> list[Attend]:
+    """Return the attention of each layer, in torch.
+
+    Args:
+        sight: what the rows see.
+        bias: (n_layers * n_heads, pair_features and states), makes logits of pairs.
+        shape: layers and heads.
+    """
+    pairs = sight.pairs
+    if sight.frame is not None:
+        pairs = pairs[torch.arange(len(pairs), device=pairs.device)[:, None], sight.frame]
+    if sight.states is not None:
+        pairs = torch.cat([pairs, sight.states], -1)
+    sees = torch.arange(pairs.shape[2], device=pairs.device) < sight.extent[..., None]
+    # All layers' biases in one product; layers and heads go first, so that each layer reads its own in one piece.
+    biases = functional.linear(pairs, bias).permute(3, 0, 1, 2)
+    biases = at_least_float32(biases).masked_fill(~sees, -torch.inf).unflatten(0, shape).transpose(1, 2)
+
+    def by_head(x: Tensor) -> Tensor:
+        return x.unflatten(-1, (shape[1], -1)).transpose(1, 2)
+
+    def of_layer(bias: Tensor) -> Attend:
+        def attend(queries: Tensor, keys_values: Tensor) -> Tensor:
+            query, (key, value) = by_head(queries), map(by_head, keys_values.chunk(2, -1))
+            logits = query @ key.transpose(2, 3) / math.sqrt(query.shape[-1]) + bias
+            weights = logits.softmax(-1).to(query.dtype)
+            values = (weights @ value).transpose(1, 2).flatten(2)
+            seen = (weights.transpose(1, 2) @ pairs).flatten(2)
+            return torch.cat([values, seen.to(values.dtype)], -1)
+
+        return attend
+
+    return [of_layer(of_heads) for of_heads in biases]
+
+
+def _compiled_attention(sight: Sight, bias: Tensor, shape: tuple[int, int]) -> list[Attend]:
+    """Return what `_attention` returns, in C: nothing is gathered or copied, and what a row cannot see is free."""
+    pairs = sight.pairs
+    n_pair = pairs.shape[-1]
+    biases = functional.linear(pairs, bias[:, :n_pair]).unflatten(-1, shape).unbind(3)
+    states = None if sight.states is None else sight.states.to(pairs)
+    of_states: Sequence[Tensor | None] = [None] * shape[0]
+    if states is not None:
+        of_states = bias[:, n_pair:].float().unflatten(0, shape).transpose(1, 2).unbind()
+
+    def of_layer(of_pairs: Tensor, of_states: Tensor | None) -> Attend:
+        def attend(queries: Tensor, keys_values: Tensor) -> Tensor:
+            inputs = queries.to(pairs), keys_values.to(pairs), of_pairs.to(pairs), pairs
+            return CompiledAttention.apply(*inputs, sight.extent, sight.frame, states, of_states)
+
+        return attend
+
+    return list(map(of_layer, biases, of_states))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ...chemistry.radii import reach
 from ...geometry.frames import Frames
 from ...geometry.radial import N_LOG_GAUSSIANS, log_gaussians
 from ...species import Species
+from ..activation import silu
 
 N_FINE = 16
 """Gaussians between 0.9 and 1.8 Å, where 0.06 Å tell a double bond from an aromatic one."""
@@ -53,7 +53,7 @@ class PairFeatures(nn.Module):
             own = labels.gather(1, frames.centres)
             hidden = self.geometry(self._inputs(frames, own, labels))
             hidden = hidden + self.of_self(own)[:, :, None] + self.of_other(labels)[:, None]
-        return self.out(functional.silu(hidden))
+        return self.out(silu(hidden))
 
     def _inputs(self, frames: Frames, own: Tensor, labels: Tensor) -> Tensor:
         d = frames.distances

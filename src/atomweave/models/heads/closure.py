@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from ..activation import silu
 from ..precision import at_least_float32
+from ..rows import rows_at
 
 
 @dataclass(frozen=True)
@@ -51,24 +52,35 @@ class ClosureHead(nn.Module):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def prepare(self, pairs: Tensor, atoms: Tensor) -> Tensor:
-        """Return (n_molecules, n_frames, n_atoms, width) of pairs and of encoded atoms (n_molecules, n_atoms, ...)."""
-        return self.of_pair(pairs) + self.of_atom(atoms)[:, None]
-
-    def log_probs(self, decisions: Tensor, label: Tensor, hidden: Tensor, states: Tensor, may: Tensor) -> Tensor:
+    def log_probs(
+        self,
+        decisions: Tensor,
+        label: Tensor,
+        at: tuple[Tensor, Tensor],
+        pairs: Tensor,
+        atoms: Tensor,
+        states: Tensor,
+        may: Tensor,
+    ) -> Tensor:
         """Return (n_rows, n_atoms + 1) log-probabilities of every atom, and of none last.
 
         Args:
             decisions: (n_rows, features).
             label: (n_rows,) of the atoms to place.
-            hidden: (n_rows, n_atoms, width), what `prepare` made of the foci.
+            at: (n_rows,) each, molecule and frame of the foci.
+            pairs: (n_molecules, n_frames, n_atoms, pair_features).
+            atoms: (n_molecules, n_atoms, features), encoded.
             states: (n_rows, n_atoms, n_states).
-            may: (n_rows, n_atoms) bool, which atoms may be it.
+            may: (n_rows, n_atoms) bool, which atoms may be it; few, and nothing is computed for the others.
         """
         asked = decisions + self.label(label)
-        hidden = hidden + self.of_state(states.to(hidden)) + self.of_decision(asked)[:, None]
-        logits = at_least_float32(self.out(functional.silu(hidden))[..., 0]).masked_fill(~may, -torch.inf)
-        none = at_least_float32(self.none(functional.silu(self.of_none(asked))))
+        row, atom = may.nonzero(as_tuple=True)
+        molecule, frame = (x[row] for x in at)
+        hidden = self.of_pair(rows_at(pairs, molecule, frame, atom)) + rows_at(self.of_atom(atoms), molecule, atom)
+        hidden = hidden + self.of_state(states[row, atom].to(hidden)) + rows_at(self.of_decision(asked), row)
+        candidates = at_least_float32(self.out(silu(hidden))[:, 0])
+        none = at_least_float32(self.none(silu(self.of_none(asked))))
+        logits = candidates.new_full(may.shape, -torch.inf).index_put((row, atom), candidates)
         return torch.cat([logits, none], 1).log_softmax(1)
 
     def closure(self, closes: Tensor, pairs: Tensor, atoms: Tensor, distance: Tensor) -> Closure:

@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ...geometry.frames import COLLINEAR, Frames
 from ...geometry.radial import N_LOG_GAUSSIANS, log_gaussians
+from ..activation import silu
+from ..rows import rows_at
 
 MARKS = (1.1, 1.45, 2.5)
 """Å; a bond to hydrogen, one between heavy atoms, a distance over two bonds: at which phi is d_j one of these?"""
@@ -33,30 +34,28 @@ density itself; taught for 29 epochs of QM9 it still put one hydrogen in 400 on 
 
 
 @dataclass(frozen=True)
+class Noted:
+    """What the series reads of the placed atoms that are off the axis; those on it say nothing about a torsion."""
+
+    row: Tensor  # (n_noted,) int64, ascending
+    atom: Tensor  # (n_noted,) int64
+    hidden: Tensor  # (n_noted, width), what `TorsionSeries.note` made of pair, atom and state
+
+
+@dataclass(frozen=True)
 class Surroundings:
     """The placed atoms as the foci of some placements see them."""
 
-    hidden: Tensor  # (n_rows, n_atoms, width), what `TorsionSeries.prepare` made of pair and atom
     local: Tensor  # (n_rows, n_atoms, 3) Å, in the frame of the focus; transverse parts 0 where on the axis
     placed: Tensor  # (n_rows, n_atoms) bool, whether the prefix holds the atom
-    states: Tensor  # (n_rows, n_atoms, n_states), what the atom awaits
+    noted: Noted | None = None  # for the series
 
     @classmethod
-    def of(
-        cls, hidden: Tensor, states: Tensor, frames: Frames, at: tuple[Tensor, Tensor], prefix: Tensor
-    ) -> Surroundings:
-        """Return the surroundings of foci `at` (molecule, frame) in prefixes of these sizes.
-
-        Args:
-            hidden: (n_molecules, n_frames, n_atoms, width).
-            states: (n_rows, n_atoms, n_states).
-            frames: of the molecules.
-            at: (n_rows,) each.
-            prefix: (n_rows,).
-        """
-        index = torch.arange(hidden.shape[2], device=hidden.device)
+    def of(cls, frames: Frames, at: tuple[Tensor, Tensor], prefix: Tensor) -> Surroundings:
+        """Return the surroundings of foci `at` (molecule, frame; (n_rows,) each), in prefixes (n_rows,) so large."""
         local = frames.directions[at] * frames.distances[at][..., None]
-        return cls(hidden[at], local, index < prefix[:, None], states)
+        index = torch.arange(local.shape[1], device=local.device)
+        return cls(local, index < prefix[:, None])
 
     def turned(self, rotations: Tensor, rows: Tensor) -> Surroundings:
         """Return the same atoms, of some rows (n,) as they look after `rotations` (n, 3, 3) of their frames."""
@@ -89,31 +88,49 @@ class TorsionSeries(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def prepare(self, pairs: Tensor, atoms: Tensor) -> Tensor:
-        """Return (n_molecules, n_frames, n_atoms, width) of pairs and of encoded atoms (n_molecules, n_atoms, ...)."""
-        return self.of_pair(pairs) + self.of_atom(atoms)[:, None]
+    def note(
+        self, around: Surroundings, at: tuple[Tensor, Tensor], pairs: Tensor, atoms: Tensor, states: Tensor
+    ) -> Surroundings:
+        """Return the surroundings with what is to be known of their atoms.
+
+        Args:
+            around: the surroundings, in the frames in which the torsion is measured.
+            at: (n_rows,) each, molecule and frame of the foci.
+            pairs: (n_molecules, n_frames, n_atoms, pair_features).
+            atoms: (n_molecules, n_atoms, features), encoded.
+            states: (n_rows, n_atoms, n_states).
+        """
+        off_axis = around.placed & (around.local[..., :2] != 0).any(-1)
+        row, atom = off_axis.nonzero(as_tuple=True)
+        molecule, frame = (x[row] for x in at)
+        hidden = self.of_pair(rows_at(pairs, molecule, frame, atom)) + rows_at(self.of_atom(atoms), molecule, atom)
+        with torch.autocast(hidden.device.type, enabled=False):
+            dtype = self.out.weight.dtype
+            hidden = hidden.to(dtype) + self.of_state(states[row, atom].to(dtype))
+        return replace(around, noted=Noted(row, atom, hidden))
 
     def forward(self, decisions: Tensor, around: Surroundings, d: Tensor, theta: Tensor, azimuths: Tensor) -> Tensor:
         """Return (n_rows, n_azimuths) logits.
 
         Args:
             decisions: (n_rows, features).
-            around: what each row sees.
+            around: what each row sees, noted.
             d: (n_rows,) Å, distance of the new atom from the focus.
             theta: (n_rows,) its polar angle.
             azimuths: (n_azimuths,) where to evaluate.
         """
+        assert around.noted is not None, "`note` comes first"
+        row, local = around.noted.row, around.local[around.noted.row, around.noted.atom]
         with torch.autocast(d.device.type, enabled=False):  # sharp peaks are sums of large terms
             dtype = self.out.weight.dtype
-            hidden = self.of_circle(_circle(around.local, d, theta).to(dtype)) + around.hidden.to(dtype)
-            hidden = hidden + self.of_state(around.states.to(dtype)) + self.of_decision(decisions.to(dtype))[:, None]
-            even, odd = self.out(functional.silu(hidden)).chunk(2, -1)
+            hidden = self.of_circle(_circle(local, d[row], theta[row]).to(dtype)) + around.noted.hidden
+            hidden = hidden + rows_at(self.of_decision(decisions.to(dtype)), row)
+            even, odd = self.out(silu(hidden)).chunk(2, -1)
             orders = torch.arange(1, self.n_harmonics + 1, dtype=dtype, device=d.device)
-            x, y = around.local[..., 0], around.local[..., 1]
-            off_axis = around.placed & ((x != 0) | (y != 0))
-            turns = torch.atan2(y, x)[..., None] * orders
-            cosines, sines = (f(turns) * off_axis[..., None] for f in (torch.cos, torch.sin))
-            waves = torch.cat([even * cosines - odd * sines, even * sines + odd * cosines], -1).sum(1)
+            turns = torch.atan2(local[:, 1], local[:, 0])[:, None] * orders
+            cosines, sines = turns.cos(), turns.sin()
+            waves = torch.cat([even * cosines - odd * sines, even * sines + odd * cosines], -1)
+            waves = waves.new_zeros(len(d), waves.shape[1]).index_add(0, row, waves)
             angles = azimuths[:, None] * orders
             return waves @ torch.cat([angles.cos(), angles.sin()], -1).T
 
@@ -129,32 +146,30 @@ def occupied(around: Surroundings, d: Tensor, theta: Tensor, azimuths: Tensor) -
         theta: (n_rows,) its polar angle.
         azimuths: (n_azimuths,).
     """
-    a, b = _distances(around.local, d, theta)
+    a, b = _distances(around.local, d[:, None], theta[:, None])
     row, atom = (around.placed & (a - b < CLEARANCE**2)).nonzero(as_tuple=True)
     x, y = around.local[row, atom, 0], around.local[row, atom, 1]
     turns = (azimuths - torch.atan2(y, x)[:, None]).cos()
     near = a[row, atom][:, None] - b[row, atom][:, None] * turns < CLEARANCE**2
-    taken = torch.zeros(len(d), len(azimuths), dtype=torch.int32, device=d.device)
-    taken = taken.index_add(0, row, near.to(torch.int32)) > 0
-    return taken & ~taken.all(1, keepdim=True)
+    rows, place = row.unique_consecutive(return_inverse=True)  # few rows have an atom so near
+    count = torch.zeros(len(rows), len(azimuths), dtype=torch.int32, device=d.device)
+    taken = count.index_add(0, place, near.to(torch.int32)) > 0
+    nowhere = torch.zeros(len(d), len(azimuths), dtype=torch.bool, device=d.device)
+    return nowhere.index_copy(0, rows, taken & ~taken.all(1, keepdim=True))
 
 
 def _distances(local: Tensor, d: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-    """Return A and B of the module's docstring, Å^2, (n_rows, n_atoms) each."""
-    radius, height = (d * theta.sin())[:, None], (d * theta.cos())[:, None]
+    """Return A and B of the module's docstring, Å^2, (...) each, of atoms at `local` (..., 3)."""
+    radius, height = d * theta.sin(), d * theta.cos()
     radius_j = local[..., :2].square().sum(-1).sqrt()
     return radius.square() + radius_j.square() + (height - local[..., 2]).square(), 2 * radius * radius_j
 
 
 def _circle(local: Tensor, d: Tensor, theta: Tensor) -> Tensor:
-    """Return (n_rows, n_atoms, ...) how near and how far each atom comes as the torsion turns, and where it is when."""
+    """Return (n, ...) how near and how far atoms (n, 3) come as the torsion turns, and where it is when."""
     a, b = _distances(local, d, theta)
-    radius, radius_j = (d * theta.sin())[:, None], local[..., :2].square().sum(-1).sqrt()
+    radius, radius_j = d * theta.sin(), local[:, :2].square().sum(-1).sqrt()
     nearest, farthest = (a - b).clamp(min=0).sqrt(), (a + b).sqrt()
     cosines = [((a - mark**2) / b.clamp(min=1e-3)).clamp(-1.5, 1.5) for mark in MARKS]
-    parts = [
-        log_gaussians(nearest),
-        log_gaussians(farthest),
-        torch.stack([radius_j, radius.expand_as(a), *cosines], -1),
-    ]
+    parts = [log_gaussians(nearest), log_gaussians(farthest), torch.stack([radius_j, radius, *cosines], -1)]
     return torch.cat(parts, -1)
