@@ -27,6 +27,6 @@ class _CompiledSwish(torch.autograd.Function):
 def silu(x: Tensor) -> Tensor:
     """Return the activation of features (..., width)."""
     if compiled(x.shape[-1], x.dtype, x.device):
-        result: Tensor = _CompiledSwish.apply(x)  # type: ignore[no-untyped-call]
+        result: Tensor = _CompiledSwish.apply(x)
         return result
     return functional.silu(x)
