@@ -122,7 +122,7 @@ def perceive_many(
         molecules: what to perceive.
         workers: number of processes; by default one for each CPU this process may use, fewer if there is little to do.
         timeout: seconds of wall-clock time for one molecule, after which it is invalid with reason `TIME_OUT`.
-        progress: called with (done, total) now and then, from another thread.
+        progress: called with (done, total) now and then.
         lookup: give the verdict by the look-up table as well, in the same pass.
 
     Returns:
