@@ -85,6 +85,11 @@ class Perception:
         """Number of connected parts, 0 if invalid."""
         return self.smiles.count(".") + 1 if self.smiles else 0
 
+    @property
+    def radical(self) -> bool:
+        """Whether an atom has unpaired electrons; not known, and so False, if there are no valid bonds."""
+        return self.mol is not None and any(atom.GetNumRadicalElectrons() for atom in self.mol.GetAtoms())
+
     @cached_property
     def mol(self) -> Chem.Mol | None:
         """The RDKit molecule, or None if invalid."""
