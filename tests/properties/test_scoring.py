@@ -18,9 +18,9 @@ from atomweave.molecule import Molecule
 from atomweave.properties.calculate import Calculation, calculate
 from atomweave.properties.calculation_task import pack
 from atomweave.properties.methods import XTB, Method, parse_method
-from atomweave.properties.reasons import CHARGED, NOT_CONVERGED, ODD_ELECTRONS
+from atomweave.properties.reasons import CHARGED, NOT_CONVERGED, ODD_ELECTRONS, RADICAL
 from atomweave.properties.results import Results
-from atomweave.properties.scoring import RADICAL, score
+from atomweave.properties.scoring import score
 from reference.molecules import qm9_molecules
 from reference.worked_molecules import methyl
 
@@ -76,7 +76,7 @@ def test_every_molecule_has_its_row_whatever_happens():
     charged = Molecule(MOLECULES[0].numbers, MOLECULES[0].positions, {"charge": -2})
     fates = {
         0: Failure(TIME_OUT, "no answer within 10 s"), 1: Failure(CRASH, "status -9"), 2: Failure(MEMORY, ""),
-        3: Failure(ERROR, "ValueError: so"), 4: NOT_CONVERGED,
+        3: Failure(ERROR, "ValueError: so"), 4: NOT_CONVERGED, 5: RADICAL,
     }  # fmt: skip
     molecules = [*MOLECULES, ALL["CH4"], ALL["C2H2"], METHYLENE, charged, ALL["CHN"]]
     executor = Recorded(fates)
@@ -85,7 +85,7 @@ def test_every_molecule_has_its_row_whatever_happens():
     assert [entry.reason for entry in found] == reasons
     assert [entry.values for entry in found] == [{}] * 7 + [{"gap": 7.0}]
     assert (found[0].detail, found[3].detail) == ("no answer within 10 s", "ValueError: so")
-    assert sorted(executor.indexes) == [0, 1, 2, 3, 4, 7]
+    assert sorted(executor.indexes) == [0, 1, 2, 3, 4, 5, 7]
 
 
 def test_a_real_radical_and_a_real_time_out_cost_themselves_only():
