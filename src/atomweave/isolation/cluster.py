@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 PER_THREAD = 3
 """Requests on the cluster for each thread: one at work and the next already there, for the shortest take 20 ms."""
 LOOK_INTERVAL = 2.0  # s between two looks at how many workers there are
-CONNECT = 15.0  # s
 DECIDING = ("atomweave", "pyscf", "rdkit", "tblite")
 """Packages of which client and workers must not have different versions."""
 
@@ -43,11 +42,13 @@ class DaskExecutor:
         address: of the scheduler, e.g. tcp://10.0.0.1:8786.
         limits: of each request.
         patience: seconds to wait where no worker is left, or none is there yet.
+        connect: seconds to wait for the scheduler itself.
     """
 
     address: str
     limits: Limits
     patience: float = 120.0
+    connect: float = 15.0
 
     def __post_init__(self) -> None:
         if "://" not in self.address:
@@ -77,7 +78,7 @@ class DaskExecutor:
         from distributed import Client
 
         try:
-            client = Client(self.address, timeout=CONNECT, set_as_default=False)
+            client = Client(self.address, timeout=self.connect, set_as_default=False)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"scheduler {self.address}: no Dask scheduler answers there ({str(error).splitlines()[0]}); start one "
