@@ -115,7 +115,13 @@ class _Session:
         stop: Callable[[], bool],
         patience: float,
     ) -> None:
-        self.client, self.order, self.waiting, self.on_answer, self.stop = client, order, iter(requests), on_answer, stop
+        self.client, self.order, self.waiting, self.on_answer, self.stop = (
+            client,
+            order,
+            iter(requests),
+            on_answer,
+            stop,
+        )
         self.patience = patience
         self.there: dict[str, tuple[int, Future]] = {}  # key -> number of the request
         self.ended: SimpleQueue[Future] = SimpleQueue()  # filled by a thread of the client

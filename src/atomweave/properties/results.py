@@ -234,12 +234,16 @@ class Results:
 
     def _prepare(self) -> None:
         with self._speaking():
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")  # first of all: then the log needs no shared memory
+            self._database.execute(
+                "PRAGMA locking_mode = EXCLUSIVE"
+            )  # first of all: then the log needs no shared memory
             (application,) = self._database.execute("PRAGMA application_id").fetchone()
             (n_tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if application != APPLICATION and (application or n_tables):
-            raise RefusedFileError(f"{self.shown}: this sqlite file holds something else; name another for the results.")
+            raise RefusedFileError(
+                f"{self.shown}: this sqlite file holds something else; name another for the results."
+            )
         if application == APPLICATION and version != VERSION:
             raise RefusedFileError(
                 f"{self.shown}: results of version {version}, wanted {VERSION}; name another file for the results."
