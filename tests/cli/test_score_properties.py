@@ -83,7 +83,8 @@ def test_every_frame_has_its_row(capsys):
     found = rows()
     assert list(found[0]) == ["file", "frame", "n_atoms", "gap", "energy", "method", "minimum_of", "seconds", "reason"]
     assert [(row["file"], row["frame"]) for row in found] == [
-        *(("a.npz", str(index)) for index in range(3)), ("odd.xyz", "0"), ("odd.xyz", "1"), ("b.npz", "0"), ("b.npz", "1"),
+        *(("a.npz", str(index)) for index in range(3)), ("odd.xyz", "0"), ("odd.xyz", "1"), ("b.npz", "0"),
+        ("b.npz", "1"),
     ]  # fmt: skip
     assert all(float(row["gap"]) > 1 and float(row["energy"]) < -100 and not row["reason"] for row in found[:3])
     assert "not finite" in found[3]["reason"]
@@ -175,8 +176,8 @@ def test_an_interrupt_keeps_what_is_done(number):
     assert command.returncode == 5
     n_done = len(stored()) // 2
     assert said == (
-        f"error: interrupted with {n_done} of 3000 molecules calculated. scores.sqlite keeps what was calculated: run it "
-        "again to go on."
+        f"error: interrupted with {n_done} of 3000 molecules calculated. scores.sqlite keeps what was calculated: run "
+        "it again to go on."
     )
     assert 0 < n_done < 3000
     assert not Path("scores.csv").exists()

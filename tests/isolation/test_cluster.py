@@ -97,7 +97,9 @@ def test_an_address_that_is_none_is_told():
 def test_a_scheduler_without_workers_and_one_that_goes_away_are_told(tmp_path):
     with Cluster(tmp_path, 0) as started:
         executor = DaskExecutor(started.address, LIMITS, patience=0.5)
-        with pytest.raises(IncompleteError, match="it has had no worker for 0.5 s; start some with `dask worker tcp:"):
+        with pytest.raises(
+            IncompleteError, match=r"it has had no worker for 0\.5 s; start some with `dask worker tcp:"
+        ):
             executor.run("property", requests(1), OPTIONS, lambda index, found: None)
         started.add_worker()
         answers: list[int] = []

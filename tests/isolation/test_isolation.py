@@ -143,7 +143,8 @@ def test_an_error_in_what_takes_the_answers_ends_the_run():
 def test_a_killed_parent_leaves_no_process(tmp_path):
     script = (
         "from atomweave.isolation import run_isolated\n"
-        f"run_isolated('troubled', [b'hang'], options={{'folder': {str(tmp_path)!r}}}, timeout=600, command={TROUBLED!r})\n"
+        f"run_isolated('troubled', [b'hang'], options={{'folder': {str(tmp_path)!r}}},"
+        f" timeout=600, command={TROUBLED!r})\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", script])
     began = time.monotonic()

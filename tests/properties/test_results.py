@@ -32,7 +32,11 @@ def test_the_hash_sees_the_last_bit_and_the_elements_but_not_the_sign_of_zero():
     hashes = {WATER, geometry_hash(NUMBERS, moved), geometry_hash(NUMBERS[[1, 0, 2]], POSITIONS)}
     hashes |= {geometry_hash(NUMBERS[:2], POSITIONS[:2])}
     assert len(hashes) == 4
-    assert geometry_hash(NUMBERS, -(-POSITIONS)) == WATER == geometry_hash(NUMBERS, POSITIONS * [1, 1, -1])
+    assert (
+        geometry_hash(NUMBERS, POSITIONS * [1, -1, 1] * [1, -1, 1])
+        == WATER
+        == geometry_hash(NUMBERS, POSITIONS * [1, 1, -1])
+    )
 
 
 def test_what_is_stored_is_found_again_to_the_last_bit(tmp_path):
@@ -163,22 +167,22 @@ def test_where_nothing_can_be_written_one_sentence_says_so(tmp_path):
 
 def test_a_writer_killed_at_any_moment_loses_nothing_it_has_stored(tmp_path):
     path = tmp_path / "r.sqlite"
-    script = f"""
-import itertools
+    script = """
+import itertools, sys
 from atomweave.isolation import Limits
 from atomweave.properties.calculate import Calculation
 from atomweave.properties.methods import parse_method
 from atomweave.properties.results import Results
-with Results({str(path)!r}) as results:
+with Results(sys.argv[1]) as results:
     level = results.level(parse_method("gfn2-xtb"), None)
     first = results._database.execute("SELECT count(*) FROM result").fetchone()[0]
     for index in itertools.count(first):
-        results.store(index.to_bytes(32, "little"), level, ("gap",), Calculation({{"gap": float(index)}}), Limits(1))
+        results.store(index.to_bytes(32, "little"), level, ("gap",), Calculation({"gap": float(index)}), Limits(1))
         print(index, flush=True)
 """
     rng, told = random.Random(0), -1
     for _ in range(3):
-        writer = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        writer = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
         told = int(writer.stdout.readline())
         time.sleep(rng.uniform(0, 0.2))
         writer.send_signal(signal.SIGKILL)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Self
 
 
 class Cluster:
@@ -17,7 +18,7 @@ class Cluster:
         self.processes: list[subprocess.Popen] = []
         self.address = ""
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
         told = self.folder / "scheduler.json"
         self.scheduler = self._start(
             "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(told)

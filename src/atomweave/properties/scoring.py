@@ -100,7 +100,7 @@ def score(
         run = _Run(molecules, properties, method, relaxing, store, executor, retry)
         with interrupts.at_once():
             run.plan()
-        run.calculate(lambda: interrupts.asked, progress or (lambda done, total: None))
+        run.calculate(lambda: interrupts.asked, progress)
         if interrupts.asked:
             where = f" {store.shown} keeps what was calculated: run it again to go on." if store.path else ""
             raise IncompleteError(f"interrupted with {run.n_done} of {run.n_missing} molecules calculated.{where}")
@@ -146,7 +146,7 @@ class _Run:
                 at_minimum = self.relaxing is not None and self.store.minimum(geometry, self.level) is not None
                 self.groups[names, at_minimum].append(index)
 
-    def calculate(self, stop: Callable[[], bool], progress: Callable[[int, int], None]) -> None:
+    def calculate(self, stop: Callable[[], bool], progress: Callable[[int, int], None] | None) -> None:
         """Have the missing calculated and store each answer as it comes."""
         for (names, at_minimum), indexes in self.groups.items():
             relax: bool | str = False if at_minimum or self.relaxing is None else self.relaxing.name
@@ -158,7 +158,8 @@ class _Run:
                 else:
                     self._store(index, names, unpack(answer))
                 self.n_done += 1
-                progress(self.n_done, self.n_missing)
+                if progress is not None:
+                    progress(self.n_done, self.n_missing)
 
             if not stop():
                 self.executor.run("property", self._requests(indexes, at_minimum), options, keep, stop)
