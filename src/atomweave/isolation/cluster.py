@@ -69,7 +69,7 @@ class DaskExecutor:
             IncompleteError: if the scheduler goes away, or has no workers.
         """
         with self.client() as client:
-            run_on(client, self.limits, task, requests, options, on_answer, stop, self.patience)
+            run_on(client, self.address, self.limits, task, requests, options, on_answer, stop, self.patience)
 
     @contextlib.contextmanager
     def client(self) -> Iterator[Client]:
@@ -90,6 +90,7 @@ class DaskExecutor:
 
 def run_on(
     client: Client,
+    address: str,
     limits: Limits,
     task: str,
     requests: Iterable[tuple[int, bytes]],
@@ -98,9 +99,9 @@ def run_on(
     stop: Callable[[], bool],
     patience: float,
 ) -> None:
-    """Answer requests on the workers of a client's scheduler; see `DaskExecutor.run`."""
+    """Answer requests on the workers of a client's scheduler; see `DaskExecutor`, its arguments and its `run`."""
     order = Order(uuid.uuid4().hex, task, json.dumps(dict(options)), limits.timeout, limits.memory)
-    _Session(client, order, requests, on_answer, stop, patience).run()
+    _Session(client, address, order, requests, on_answer, stop, patience).run()
 
 
 class _Session:
@@ -109,6 +110,7 @@ class _Session:
     def __init__(
         self,
         client: Client,
+        address: str,
         order: Order,
         requests: Iterable[tuple[int, bytes]],
         on_answer: OnAnswer,
@@ -122,7 +124,7 @@ class _Session:
             on_answer,
             stop,
         )
-        self.patience = patience
+        self.address, self.patience = address, patience
         self.there: dict[str, tuple[int, Future]] = {}  # key -> number of the request
         self.ended: SimpleQueue[Future] = SimpleQueue()  # filled by a thread of the client
         self.versions = installed_versions(DECIDING)
@@ -156,9 +158,10 @@ class _Session:
         if n_threads:
             self.room, self.seen = PER_THREAD * n_threads, now
         elif now - self.seen > self.patience:
-            address = self.client.scheduler.address
-            since = f"it has had no worker for {self.patience:g} s; start some with `dask worker {address}`"
-            raise IncompleteError(f"scheduler {address}: {since}, and run this again.")
+            raise IncompleteError(
+                f"scheduler {self.address}: it has had no worker for {self.patience:g} s; start some with "
+                f"`dask worker {self.address}`, and run this again."
+            )
 
     def _submit(self, index: int, request: bytes) -> None:
         key = f"atomweave-{self.order.run}-{index}"

@@ -130,7 +130,7 @@ class SlurmExecutor:
             IncompleteError: if the connection to the workers breaks.
         """
         with self.client() as client:
-            run_on(client, self.limits, task, requests, options, on_answer, stop, float("inf"))
+            run_on(client, "Slurm", self.limits, task, requests, options, on_answer, stop, patience=float("inf"))
 
     @contextlib.contextmanager
     def client(self) -> Iterator[Client]:
