@@ -129,7 +129,7 @@ class Results:
     """
 
     def __init__(self, path: str | Path | None) -> None:
-        self.path = path and Path(path)
+        self.path = None if path is None else Path(path)
         self.shown = printable(str(path or "results in memory"))
         if self.path is not None:
             if self.path.is_dir():
