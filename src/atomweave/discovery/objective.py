@@ -1,0 +1,93 @@
+"""What is looked for: a property, which way, and from where on a molecule is good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ..columns import TextColumn
+from ..errors import InputError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from ..data.store import MoleculeStore
+
+Direction = Literal["minimize", "maximize"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One property to make small or large.
+
+    Attributes:
+        property: its name in `properties.methods.PROPERTIES`; a store's column of the same name holds the data's values.
+        direction: which way.
+        threshold: a molecule is good strictly below it (minimize) or above it (maximize), in the property's unit.
+
+    Raises:
+        UsageError: if there is no such property.
+    """
+
+    property: str
+    direction: Direction
+    threshold: float
+
+    def __post_init__(self) -> None:
+        from ..properties.methods import PROPERTIES
+
+        if self.property not in PROPERTIES:
+            hint = did_you_mean(self.property, PROPERTIES)
+            raise UsageError(f"--{self.direction}: there is no property {self.property!r}; {hint}")
+        if not np.isfinite(self.threshold):
+            raise UsageError(f"--threshold: got {self.threshold}, wanted a number.")
+
+    @property
+    def unit(self) -> str:
+        """Unit of the property."""
+        from ..properties.methods import PROPERTIES
+
+        return PROPERTIES[self.property].unit
+
+    @property
+    def words(self) -> str:
+        """The property in words."""
+        from ..properties.methods import PROPERTIES
+
+        return PROPERTIES[self.property].words
+
+    @property
+    def good_words(self) -> str:
+        """What makes a molecule good, e.g. "gap < 4.5 eV"."""
+        return f"{self.property} {'<' if self.direction == 'minimize' else '>'} {self.threshold:g} {self.unit}"
+
+    def good(self, values: np.ndarray) -> np.ndarray:
+        """Return which of (n,) values are good; NaN never is."""
+        return values < self.threshold if self.direction == "minimize" else values > self.threshold
+
+    def order(self, values: np.ndarray) -> np.ndarray:
+        """Return the places of (n,) values from best to worst, NaN last."""
+        return np.argsort(values if self.direction == "minimize" else -values, kind="stable")
+
+    def values(self, store: MoleculeStore) -> np.ndarray:
+        """Return the values that a store holds; (n_molecules,) float64.
+
+        Raises:
+            InputError: if it holds no such column of numbers, or says that they are in another unit.
+        """
+        columns = {
+            name: column
+            for name, column in store.properties.items()
+            if not isinstance(column, TextColumn) and column.ndim == 1
+        }
+        if self.property not in columns:
+            hint = did_you_mean(self.property, columns) if columns else "It holds no numbers of molecules."
+            raise InputError(f"the data hold no property {self.property!r} to choose molecules by. {hint}")
+        unit = store.units.get(self.property, self.unit)
+        if _plain(unit) not in {_plain(self.unit), _plain(self.unit)[:1]}:  # D stands for Debye
+            raise InputError(f"the data's {self.property} is in {unit}, wanted {self.unit}: convert it first.")
+        return np.asarray(columns[self.property], np.float64)
+
+
+def _plain(unit: str) -> str:
+    return unit.lower().replace(" ", "").replace("**", "^")
