@@ -40,6 +40,7 @@ BELOW = {
     "species": {"errors"},
     "arrayfile": {"errors", "files"},
     "tensorfile": {"arrayfile", "errors", "files"},
+    "versions": set(),
     "molecule": {"errors", "species"},
     "io": {"molecule"},
     "data": {"molecule", "io"},
@@ -67,6 +68,7 @@ PLAIN = {
     "randomness",
     "species",
     "tensorfile",
+    "versions",
 }
 
 
