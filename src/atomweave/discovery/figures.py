@@ -29,7 +29,7 @@ def histograms(found: Discovery) -> list[Figure]:
     values = found.values[np.isfinite(found.values)]
     low, high = np.quantile(values, [0.001, 0.999])
     behind = Histogram.of(values, max(float(high - low) / BINS, 1e-6))
-    axis = f"{found.plan.objective.words}, {found.plan.objective.unit}"
+    axis = f"{found.plan.target}, {found.plan.objective.unit}"
 
     def panel(title: str, samples: Sequence[tuple[str, np.ndarray]]) -> Figure:
         return histogram_panel(title, behind, [one for _, one in samples], [name for name, _ in samples], axis)
@@ -75,7 +75,7 @@ def progress(found: Discovery) -> Figure:
     pad = 0.06 * (max(levels) - min(levels) or 1.0)
     up = Scale(min(levels) - pad, max(levels) + pad, HEIGHT - BOTTOM, TOP)
     spoken = "; ".join(f"{one.name}, {how}: mean {tally.mean:.3g}, best {tally.best:.3g}" for one, how, tally in points)
-    drawing = Drawing(WIDTH, HEIGHT, f"{objective.words} from model to model, {objective.unit}. {spoken}")
+    drawing = Drawing(WIDTH, HEIGHT, f"{objective.target} from model to model, {objective.unit}. {spoken}")
     drawing.axis_left(up, LEFT, WIDTH - RIGHT, [(tick, plain_number(round(tick, 6))) for tick in up.ticks(5)])
     for value, name in ((found.data[0].mean, f"mean of {found.data[0].system}"), (objective.threshold, "threshold")):
         drawing.line(LEFT, up(value), WIDTH - RIGHT, up(value), "curve", name)

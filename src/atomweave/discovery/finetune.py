@@ -92,4 +92,4 @@ def _card(taught: Card, before: Card, plan: Plan, stage: str, epochs: int, n_tra
         f"{name}, {stage}: {n_train:,} molecules ({plan.objective.good_words} in {plan.split}), {epochs} epochs at "
         f"{plan.learning_rate:g}, batches of {plan.batch}."
     )
-    return taught.model_copy(update={"name": f"{name} for {plan.property}", "summary": summary})
+    return taught.model_copy(update={"name": f"{name} for {plan.target}", "summary": summary})

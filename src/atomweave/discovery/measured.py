@@ -108,13 +108,13 @@ def calculated(
     assert len(present) == len(indices), "only valid attempts are scored"
     if not present:
         return {}
-    work.say(f"scoring {len(present):,} molecules: {name}, {plan.property} by {plan.method}")
+    work.say(f"scoring {len(present):,} molecules: {name}, {plan.target} by {plan.method}")
     with work.progress(f"scoring {name}", "molecules") as show:
         scores = score(
-            present, (plan.property,), plan.method, results=folder / SCORES, executor=work.executor, progress=show
+            present, (plan.target,), plan.method, results=folder / SCORES, executor=work.executor, progress=show
         )
     return {
-        index: (None, one.reason) if one.reason else (float(one.values[plan.property]), "")
+        index: (None, one.reason) if one.reason else (float(one.values[plan.target]), "")
         for index, one in zip(indices, scores, strict=True)
     }
 

@@ -21,7 +21,7 @@ class Objective:
     """One property to make small or large.
 
     Attributes:
-        property: its name in `properties.methods.PROPERTIES`; a store's column of the same name holds the data's values.
+        target: the name of the property in `properties.methods.PROPERTIES`; a store's column of the same name holds the data's values.
         direction: which way.
         threshold: a molecule is good strictly below it (minimize) or above it (maximize), in the property's unit.
 
@@ -29,16 +29,16 @@ class Objective:
         UsageError: if there is no such property.
     """
 
-    property: str
+    target: str
     direction: Direction
     threshold: float
 
     def __post_init__(self) -> None:
         from ..properties.methods import PROPERTIES
 
-        if self.property not in PROPERTIES:
-            hint = did_you_mean(self.property, PROPERTIES)
-            raise UsageError(f"--{self.direction}: there is no property {self.property!r}; {hint}")
+        if self.target not in PROPERTIES:
+            hint = did_you_mean(self.target, PROPERTIES)
+            raise UsageError(f"--{self.direction}: there is no property {self.target!r}; {hint}")
         if not np.isfinite(self.threshold):
             raise UsageError(f"--threshold: got {self.threshold}, wanted a number.")
 
@@ -47,19 +47,12 @@ class Objective:
         """Unit of the property."""
         from ..properties.methods import PROPERTIES
 
-        return PROPERTIES[self.property].unit
-
-    @property
-    def words(self) -> str:
-        """The property in words."""
-        from ..properties.methods import PROPERTIES
-
-        return PROPERTIES[self.property].words
+        return PROPERTIES[self.target].unit
 
     @property
     def good_words(self) -> str:
         """What makes a molecule good, e.g. "gap < 4.5 eV"."""
-        return f"{self.property} {'<' if self.direction == 'minimize' else '>'} {self.threshold:g} {self.unit}"
+        return f"{self.target} {'<' if self.direction == 'minimize' else '>'} {self.threshold:g} {self.unit}"
 
     def good(self, values: np.ndarray) -> np.ndarray:
         """Return which of (n,) values are good; NaN never is."""
@@ -80,13 +73,13 @@ class Objective:
             for name, column in store.properties.items()
             if not isinstance(column, TextColumn) and column.ndim == 1
         }
-        if self.property not in columns:
-            hint = did_you_mean(self.property, columns) if columns else "It holds no numbers of molecules."
-            raise InputError(f"the data hold no property {self.property!r} to choose molecules by. {hint}")
-        unit = store.units.get(self.property, self.unit)
-        if _plain(unit) not in {_plain(self.unit), _plain(self.unit)[:1]}:  # D stands for Debye
-            raise InputError(f"the data's {self.property} is in {unit}, wanted {self.unit}: convert it first.")
-        return np.asarray(columns[self.property], np.float64)
+        if self.target not in columns:
+            hint = did_you_mean(self.target, columns) if columns else "It holds no numbers of molecules."
+            raise InputError(f"the data hold no property {self.target!r} to choose molecules by. {hint}")
+        unit = store.units.get(self.target, self.unit)
+        if _plain(unit) != _plain(self.unit):
+            raise InputError(f"the data's {self.target} is in {unit}, wanted {self.unit}: convert it first.")
+        return np.asarray(columns[self.target], np.float64)
 
 
 def _plain(unit: str) -> str:

@@ -39,7 +39,7 @@ class Plan(Config):
     """What a run does."""
 
     recipe: str = "paper"
-    property: str = Field(description="name of the property")
+    target: str = Field(description="name of the property")
     direction: Direction = Field(description="minimize or maximize")
     threshold: float = Field(description="where a molecule begins to be good, in the property's unit")
     model: str = Field(description="weights to begin with")
@@ -74,7 +74,7 @@ class Plan(Config):
     @property
     def objective(self) -> Objective:
         """What is looked for."""
-        return Objective(self.property, self.direction, self.threshold)
+        return Objective(self.target, self.direction, self.threshold)
 
 
 def defaults(recipe: str, property_name: str) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def wall(found: Discovery) -> list[dict[str, Any]]:
         facts["set"], facts["set_index"] = one.name, found.sets.index(one)
         facts["name"] = f"{value_text(entry.value, found)}  {_skeleton(entry.smiles)}"
         told = {
-            found.plan.property: value_text(entry.value, found),
+            found.plan.target: value_text(entry.value, found),
             "drawn": entry.drawn,
             "novel": entry.novel,
             f"screened ({found.plan.screen})": _rounded(entry.screened),
@@ -169,7 +169,7 @@ def _measures(found: Discovery) -> list[tuple[str, list[Measure]]]:
     for one in found.models:
         tally = one.tally
         means.append(
-            number("mean", f"mean {found.plan.property}", tally.mean, tally.scored, "scored", unit,
+            number("mean", f"mean {found.plan.target}", tally.mean, tally.scored, "scored", unit,
                    better=better, interval=tally.mean_interval)
         )  # fmt: skip
         shares.append(
@@ -207,7 +207,7 @@ def _provenance(found: Discovery) -> dict[str, str]:
         "weights to begin with": f"{plan.model} ({plan.model_sha256[:12]})",
         "data": f"{plan.data} ({plan.data_sha256[:12]}), split {plan.split}",
         "recipe": f"{plan.recipe}: {plan.epochs} epochs at {plan.learning_rate:g}, batches of {plan.batch}",
-        "property": f"{plan.property} by {plan.method}",
+        "property": f"{plan.target} by {plan.method}",
         "seed": str(plan.seed),
         "weights that grew the sets": ", ".join(f"{one.name} {one.drawn.weights[:12]}" for one in found.sets),
         "tools": ", ".join(f"{name} {version}" for name, version in tool_versions((*DECIDING, "pyscf")).items()),

@@ -21,7 +21,7 @@ from .measured import SCORES, Measured, blank, scored_entries
 from .novelty import Seen
 from .plan import Plan
 from .provenance import DROPPED, FAILED, PASSED_OVER, PICKED, RANDOM, SCORED, Entry, Provenance
-from .screening import Calibration, features, screened_property
+from .screening import Calibration, features
 from .select import TRAIN, VALID, joined, part
 from .sense import check
 from .work import Work
@@ -168,11 +168,12 @@ def screen(molecules: Sequence[Molecule], folder: Path, plan: Plan, work: Work, 
 
     if not molecules:
         return np.zeros(0)
-    asked = screened_property(plan.objective, plan.screen)
-    work.say(f"screening {len(molecules):,} molecules {what}: {asked} by {plan.screen}")
+    work.say(f"screening {len(molecules):,} molecules {what}: {plan.target} by {plan.screen}")
     with work.progress("screening", "molecules") as show:
-        found = score(molecules, (asked,), plan.screen, results=folder / SCORES, executor=work.screener, progress=show)
-    return np.array([np.nan if one.reason else one.values[asked] for one in found])
+        found = score(
+            molecules, (plan.target,), plan.screen, results=folder / SCORES, executor=work.executor, progress=show
+        )
+    return np.array([np.nan if one.reason else one.values[plan.target] for one in found])
 
 
 def elite(selection: MoleculeStore, sets: Sequence[Measured], plan: Plan, work: Work) -> MoleculeStore:
@@ -216,7 +217,7 @@ def found_good(sets: Sequence[Measured], plan: Plan, work: Work) -> list[tuple[f
     )  # fmt: skip
     senseless = {smiles for smiles, sense in zip(by_lot, seen_by, strict=True) if sense.reason}
     return [
-        (float(entry.value), replace(verdict.molecule, properties={objective.property: entry.value, "smiles": smiles}))
+        (float(entry.value), replace(verdict.molecule, properties={objective.target: entry.value, "smiles": smiles}))
         for smiles, (entry, verdict) in found.items()
         if smiles not in senseless and entry.value is not None and verdict.molecule is not None
     ]

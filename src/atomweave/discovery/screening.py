@@ -1,8 +1,8 @@
 """Which molecules are worth a calculation: GFN2-xTB and a count of atoms, calibrated on what was calculated so far.
 
-The screening method's number is never the property: its gap lies eVs away from B3LYP's, and a polarizability it does
-not give at all. It is one of the features of a linear fit, the numbers of atoms of each element being the others: a
-polarizability is nearly a sum over atoms, and the gaps of the two methods follow each other within such families.
+The screening method's number is never the property: its gap lies eVs away from B3LYP's. It is one of the features of a
+linear fit, the numbers of atoms of each element being the others: a polarizability is nearly a sum over atoms, and the
+gaps of two methods follow each other among molecules of one composition.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .objective import Objective
-
 if TYPE_CHECKING:
     from ..molecule import Molecule
 
@@ -22,13 +20,6 @@ ELEMENTS = (1, 6, 7, 8, 9)
 RIDGE = 1.0
 """Penalty of squared weights on standardised features: one molecule's worth, so that two or three molecules give a
 careful slope and hundreds are hardly held back."""
-
-
-def screened_property(objective: Objective, method: str) -> str:
-    """Return what a screening method is asked for: the property itself if it gives it, else the gap."""
-    from ..properties.methods import parse_method
-
-    return objective.property if objective.property in parse_method(method).properties else "gap"
 
 
 def features(molecules: Sequence[Molecule], screened: np.ndarray) -> np.ndarray:

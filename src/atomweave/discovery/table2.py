@@ -46,7 +46,7 @@ CAVEAT = (
 
 def published(objective: Objective) -> tuple[Row, ...]:
     """Return the published rows of an objective; none where the paper has none."""
-    return PUBLISHED.get((objective.property, objective.direction, objective.threshold), ())
+    return PUBLISHED.get((objective.target, objective.direction, objective.threshold), ())
 
 
 def of_data(name: str, note: str, values: np.ndarray, objective: Objective) -> Row:

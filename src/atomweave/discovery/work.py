@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..properties.executors import Executor
+    from ..isolation import Executor
 
 Progress = Callable[[int, int], None]
 Shown = Callable[[str, str], contextlib.AbstractContextManager[Progress]]
@@ -33,8 +33,7 @@ class Work:
         workers: processes for growing and judging; None takes one a CPU.
         device: where the model computes.
         threads: of torch when teaching; None leaves it to torch.
-        executor: runs the calculations; None takes what `properties.scoring.score` takes by itself.
-        screener: runs the pre-screen, the same.
+        executor: runs the calculations, those of the screen as well; None takes what `properties.scoring` takes.
         progress: shows how far a stage is.
         say: is told in a sentence what begins.
     """
@@ -43,6 +42,5 @@ class Work:
     device: str = "cpu"
     threads: int | None = None
     executor: Executor | None = None
-    screener: Executor | None = None
     progress: Shown = field(default=silently, repr=False)
     say: Callable[[str], None] = field(default=lambda sentence: None, repr=False)
