@@ -36,7 +36,9 @@ def discover(
     ] = None,
     split: Annotated[str, typer.Option(help="Split of it that may be learnt from.")] = "edm/train",
     valid_split: Annotated[str, typer.Option(help="Split that the validation loss is watched on.")] = "edm/valid",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Of fine-tuning; 40 for gap, 80 for polarizability.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of fine-tuning; 40 for gap, 80 for polarizability.")
+    ] = None,
     learning_rate: Annotated[float, typer.Option(help="Of fine-tuning.")] = 1e-4,
     batch: Annotated[int, typer.Option(min=1, help="Molecules a step of fine-tuning.")] = 32,
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="Molecules grown to measure a model.")] = 1000,
@@ -122,6 +124,7 @@ def make_plan(options: dict[str, Any], given: dict[str, Any], data: Path) -> Pla
         UsageError: if the recipe, the property, the model or a method is unknown, or no threshold is known.
     """
     from ..data.store import MoleculeStore
+    from ..discovery.objective import Objective
     from ..discovery.plan import Plan, defaults
     from ..files import sha256_of
     from ..models.presets import check
@@ -132,8 +135,9 @@ def make_plan(options: dict[str, Any], given: dict[str, Any], data: Path) -> Pla
     if said.pop("direction", options["direction"]) != options["direction"]:
         said.pop("threshold")  # the recipe's own speaks of the other direction
     told = said | options | given
+    Objective(told["target"], told["direction"], told.get("threshold", 0.0))  # refuses what it does not know
     if "threshold" not in told:
-        raise UsageError(f"--threshold is missing: from where on is {options['property']} good?")
+        raise UsageError(f"--threshold is missing: from where on is {told['target']} good?")
     for role in ("method", "screen"):
         method = parse_method(told[role])
         told |= {role: method.name, f"{role}_digest": method.digest}
@@ -142,7 +146,6 @@ def make_plan(options: dict[str, Any], given: dict[str, Any], data: Path) -> Pla
         "data_sha256": MoleculeStore.open(data).sha256,
     }
     plan = check(told, Plan, "discover")
-    plan.objective  # noqa: B018 - it refuses what it does not know
     for role in ("method", "screen"):
         check_properties((plan.target,), parse_method(told[role]))
     return plan

@@ -26,7 +26,7 @@ from .novelty import Seen
 from .plan import Plan, keep_to
 from .provenance import Provenance
 from .rounds import Round, run_round
-from .select import select
+from .select import TRAIN, select
 from .table2 import Row, of_data
 from .work import Work
 
@@ -92,15 +92,14 @@ def discover(plan: Plan, data: Path, out: Path, work: Work | None = None) -> Dis
     from .report import write_results
 
     work = work or Work()
-    store = MoleculeStore.open(data)
-    objective = plan.objective
-    objective.values(store)  # refused before the folder is touched
+    store, objective, chosen = MoleculeStore.open(data), plan.objective, out / "selection.safetensors"
+    # What cannot be selected is refused before the folder is touched, so that it may be asked for otherwise.
+    fresh = None if chosen.exists() else select(store, objective, plan.split, plan.valid_split)
     keep_to(plan, out)
-    chosen = out / "selection.safetensors"
-    if not chosen.exists():
-        select(store, objective, plan.split, plan.valid_split).write(chosen)
+    if fresh is not None:
+        fresh.write(chosen)
     selection = MoleculeStore.open(chosen)
-    learnt = selection.splits["train"]
+    learnt = selection.splits[TRAIN]
     work.say(f"selected {len(learnt):,} of {len(store.split(plan.split)):,} molecules: {objective.good_words}")
     seen = Seen.of(data, store, plan.split, work)
 

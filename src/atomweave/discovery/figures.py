@@ -44,7 +44,7 @@ def histograms(found: Discovery) -> list[Figure]:
 
 def standings(found: Discovery, measures: Sequence[tuple[str, Sequence[Measure]]]) -> list[Figure]:
     """Return one figure a measure: the models with their intervals over the published systems and the data."""
-    rows, data = published(found.plan.objective), found.data[0]
+    rows, data = published(found.plan), found.data[0]
     figures = []
     for field, models in measures:
         own = [

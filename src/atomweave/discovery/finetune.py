@@ -44,7 +44,7 @@ def finetune(
     before, model = read_card(weights)
     config = RunConfig.model_validate({"model": model, "training": settings(model, store, plan, epochs, stage, work)})
     n_train = len(store.splits[TRAIN])
-    work.say(f"{stage}: {n_train:,} molecules, {epochs} epochs, {config.training.n_steps:,} steps")
+    work.say(f"{stage}: molecules {n_train:,}, epochs {epochs}, steps {config.training.n_steps:,}")
     folder = target.with_name("training")
     data = f"{plan.data}, {plan.objective.good_words},"
     outcome = train(config, store, folder, init_from=weights, data_name=data)

@@ -136,6 +136,4 @@ def blank(drawn: Drawn, index: int, round_: int) -> Entry:
     verdict = drawn.verdicts[index]
     formula = verdict.molecule.formula if verdict.molecule is not None else ""
     fate, reason = (PASSED_OVER, "not among those drawn to be scored") if verdict.valid else (INVALID, verdict.reason)
-    return Entry(
-        drawn.name, round_, index, drawn.seed, drawn.weights, formula, verdict.smiles, fate, reason
-    )
+    return Entry(drawn.name, round_, index, drawn.seed, drawn.weights, formula, verdict.smiles, fate, reason)

@@ -21,7 +21,7 @@ class Objective:
     """One property to make small or large.
 
     Attributes:
-        target: the name of the property in `properties.methods.PROPERTIES`; a store's column of the same name holds the data's values.
+        target: the property's name in `properties.methods.PROPERTIES`, and that of the store's column of its values.
         direction: which way.
         threshold: a molecule is good strictly below it (minimize) or above it (maximize), in the property's unit.
 

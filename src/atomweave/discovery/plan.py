@@ -30,9 +30,9 @@ NAMES = {"model", "data"}
 LATER = {"rounds"}
 """Fields that say how far to go: a run may go further than it was first told."""
 
-SIZES = {"scored", "before"}
-"""Fields that may change until the first round has learnt from what was scored: the draw of a hundred is the beginning
-of the draw of two hundred."""
+UNTIL_ROUNDS = {"scored", "before", "grow", "budget", "screen", "screen_digest", "elite", "round_epochs", "sa_max"}
+"""Fields that may change as long as no round was asked for: what rounds do means nothing before, and a hundred drawn to
+be scored are the first of two hundred."""
 
 
 class Plan(Config):
@@ -100,7 +100,9 @@ def keep_to(plan: Plan, folder: Path) -> None:
         there = _read(path)
         changed = _differences(there, plan)
         if changed:
-            raise UsageError(f"{folder}: holds another run ({'; '.join(changed)}); take another -o, or the same options.")
+            raise UsageError(
+                f"{folder}: holds another run ({'; '.join(changed)}); take another -o, or the same options."
+            )
     elif folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder}: is not empty and holds no discovery run; take another -o.")
     with write_atomic(path) as temporary:
@@ -116,7 +118,7 @@ def _read(path: Path) -> Plan:
 
 
 def _differences(there: Plan, here: Plan) -> list[str]:
-    free = NAMES | LATER | (set() if there.rounds else SIZES)
+    free = NAMES | LATER | (set() if there.rounds else UNTIL_ROUNDS)
     before, now = there.model_dump(mode="json"), here.model_dump(mode="json")
     return [
         f"{_said(name, there, here)} there, {_said(name, here, there)} here"

@@ -20,7 +20,7 @@ from . import figures
 from .novelty import Diversity, diversity
 from .provenance import PICKED, RANDOM, Entry
 from .sense import has_scorer
-from .table2 import CAVEAT, SOURCE, published
+from .table2 import SOURCE, caveat, published
 
 if TYPE_CHECKING:
     from .discover import Discovery
@@ -45,7 +45,7 @@ def write_results(found: Discovery) -> None:
     chosen = "those with the best values, each molecule once"
     page = render(
         TEMPLATE, title, records, n_attempts, folder=HERE, chosen=chosen, found=found, told=told, rows=_rows(found),
-        source=SOURCE, caveat=CAVEAT, colour=colour, value_text=value_text, share_text=share_text, span=span,
+        source=SOURCE, colour=colour, value_text=value_text, share_text=share_text, span=span,
         standings=figures.standings(found, _measures(found)), histograms=figures.histograms(found),
         progress=figures.progress(found), set_names=[one.name for one in found.sets], varied=_varied(found),
         provenance=_provenance(found), failures=_failures(found),
@@ -59,13 +59,14 @@ def summary(found: Discovery) -> dict[str, Any]:
         "objective": found.plan.objective.good_words,
         "plan": found.plan.model_dump(mode="json"),
         "data": [_plain(asdict(row)) for row in found.data],
-        "published": [_plain(asdict(row)) | {"source": SOURCE} for row in published(found.plan.objective)],
+        "published": [_plain(asdict(row)) | {"source": SOURCE} for row in published(found.plan)],
+        "caveat": caveat(found.plan),
         "models": {one.name: one.tally.as_dict() for one in found.models},
         "rounds": [
             {
                 "round": one.number,
                 "by_lot": one.measured.tally.as_dict(),
-                "picked": one.measured.tally_of(PICKED).as_dict(),
+                "picked": _of_picks(one.measured.tally_of(PICKED)),
                 "calibrated_on": one.calibration.n if one.calibration is not None else 0,
                 "calibration_error": _finite(one.calibration.error) if one.calibration is not None else None,
                 "taught": one.taught[0],
@@ -88,17 +89,17 @@ def lines(found: Discovery) -> list[str]:
     """Return what a terminal shows at the end."""
     objective = found.plan.objective
     shown = [f"{objective.good_words}   mean, best ({objective.unit}), good of the valid, good of all attempts"]
-    for row in published(objective):
-        shown.append(f"  {row.system}, {row.note}: {row.mean:g}, {row.best:g}, {100 * row.good:.2f} %")
-    for row in found.data:
-        shown.append(f"  {row.system}, {row.note}: {row.mean:.3f}, {row.best:.3f}, {100 * row.good:.2f} %")
-    for one in found.models:
-        shown.append(f"  {one.name}: {_line(one.tally)}")
-    for each in found.rounds:
-        picked = each.measured.tally_of(PICKED)
-        shown.append(f"  {each.measured.name}, picked: mean {picked.mean:.3f}, best {picked.best:.3f}, "
-                     f"{picked.good:,} of {picked.drawn:,} good")  # fmt: skip
-    return shown
+    shown += [
+        f"  {row.system}, {row.note}: {row.mean:.3f}, {row.best:.3f}, {100 * row.good:.2f} %"
+        for row in (*published(found.plan), *found.data)
+    ]
+    shown += [f"  {one.name}: {_line(one.tally)}" for one in found.models]
+    picks = [(one.measured.name, one.measured.tally_of(PICKED)) for one in found.rounds]
+    shown += [
+        f"  {name}, picked: mean {tally.mean:.3f}, best {tally.best:.3f}, {tally.good:,} of {tally.drawn:,} good"
+        for name, tally in picks
+    ]
+    return [*shown, *filter(None, [caveat(found.plan)])]
 
 
 def best(found: Discovery, n: int) -> list[tuple[Measured, Entry]]:
@@ -238,6 +239,11 @@ def _skeleton(smiles: str) -> str:
     with rdBase.BlockLogs():
         mol = Chem.MolFromSmiles(smiles)
     return Chem.MolToSmiles(mol) if mol is not None else smiles
+
+
+def _of_picks(tally: Tally) -> dict[str, Any]:
+    """Return the figures of picked molecules; what speaks of all attempts is no figure of theirs."""
+    return {name: value for name, value in tally.as_dict().items() if not name.startswith("good_of_attempts")}
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ careful slope and hundreds are hardly held back."""
 
 
 def features(molecules: Sequence[Molecule], screened: np.ndarray) -> np.ndarray:
-    """Return the fit's features, (n, 1 + elements): the screened value (n,), and the number of atoms of each element."""
+    """Return the fit's features, (n, 1 + elements): the screened value (n,) and the number of atoms of each element."""
     counts = np.array([[np.count_nonzero(molecule.numbers == number) for number in ELEMENTS] for molecule in molecules])
     return np.concatenate([screened[:, None], counts.reshape(len(molecules), len(ELEMENTS))], axis=1).astype(float)
 

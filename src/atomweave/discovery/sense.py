@@ -138,11 +138,11 @@ def _patterns() -> dict[str, Chem.Mol]:
 
 
 def _anti_bredt(mol: Chem.Mol) -> bool:
-    """Return whether a ring's double bond starts at a bridgehead and lies in a ring of seven or fewer (Bredt's rule)."""
+    """Return whether a double bond of a ring of seven or fewer starts at a bridgehead (Bredt's rule)."""
     from rdkit.Chem import rdMolDescriptors
 
     heads: list[int] = []
-    rdMolDescriptors.CalcNumBridgeheadAtoms(mol, heads)
+    rdMolDescriptors.CalcNumBridgeheadAtoms(mol, heads)  # type: ignore[arg-type] # it fills the list
     rings = mol.GetRingInfo()
     return any(
         bond.GetBondTypeAsDouble() == 2 and bond.IsInRing() and rings.MinBondRingSize(bond.GetIdx()) < 8

@@ -1,13 +1,18 @@
-"""The published figures of targeted discovery: Y. Luo, S. Ji, ICLR 2022, table 2."""
+"""What a run stands beside: published figures of targeted discovery (Y. Luo, S. Ji, ICLR 2022, table 2), and data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..properties.methods import PACKAGED, QM9_BASIS, QM9_LEVEL
 from .objective import Objective
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 SOURCE = "Luo and Ji, ICLR 2022, table 2"
 
@@ -44,9 +49,26 @@ CAVEAT = (
 )
 
 
-def published(objective: Objective) -> tuple[Row, ...]:
-    """Return the published rows of an objective; none where the paper has none."""
-    return PUBLISHED.get((objective.target, objective.direction, objective.threshold), ())
+def published(plan: Plan) -> tuple[Row, ...]:
+    """Return the published rows that a run compares with; none where the paper has none, or by another method."""
+    objective = plan.objective
+    rows = PUBLISHED.get((objective.target, objective.direction, objective.threshold), ())
+    return rows if comparable(plan) else ()
+
+
+def comparable(plan: Plan) -> bool:
+    """Return whether a run's method is B3LYP/6-31G(2df,p), by QM9's recipe or in PySCF's packaged basis."""
+    return plan.method in {QM9_LEVEL, f"b3lyp/{PACKAGED}{QM9_BASIS}"}
+
+
+def caveat(plan: Plan) -> str:
+    """Return what must stand with a run's figures; empty where nothing must."""
+    if not comparable(plan):
+        return (
+            f"{plan.method} is not the method of QM9 and of the published figures, which is B3LYP/6-31G(2df,p): values "
+            "by it compare with neither."
+        )
+    return CAVEAT if published(plan) else ""
 
 
 def of_data(name: str, note: str, values: np.ndarray, objective: Objective) -> Row:

@@ -16,13 +16,13 @@ Shown = Callable[[str, str], contextlib.AbstractContextManager[Progress]]
 
 
 @contextlib.contextmanager
-def silently(title: str, unit: str) -> Iterator[Progress]:
+def silently(*_: str) -> Iterator[Progress]:
     """Show nothing."""
+    yield _unsaid
 
-    def nothing(done: int, total: int) -> None:
-        pass
 
-    yield nothing
+def _unsaid(*_: object) -> None:
+    """Pass over what nobody asked to hear."""
 
 
 @dataclass(frozen=True)
@@ -43,4 +43,4 @@ class Work:
     threads: int | None = None
     executor: Executor | None = None
     progress: Shown = field(default=silently, repr=False)
-    say: Callable[[str], None] = field(default=lambda sentence: None, repr=False)
+    say: Callable[[str], None] = field(default=_unsaid, repr=False)
