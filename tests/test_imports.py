@@ -34,7 +34,7 @@ BELOW = {
     "columns": {"errors"},
     "config": {"errors"},
     "files": {"errors"},
-    "isolation": {"errors"},
+    "isolation": {"errors", "versions"},
     "memory": set(),
     "randomness": {"errors"},
     "species": {"errors"},

@@ -88,7 +88,11 @@ class Perception:
     @property
     def radical(self) -> bool:
         """Whether an atom has unpaired electrons; not known, and so False, if there are no valid bonds."""
-        return self.mol is not None and any(atom.GetNumRadicalElectrons() for atom in self.mol.GetAtoms())
+        return (
+            not self.strict
+            and self.mol is not None
+            and any(atom.GetNumRadicalElectrons() for atom in self.mol.GetAtoms())
+        )
 
     @cached_property
     def mol(self) -> Chem.Mol | None:

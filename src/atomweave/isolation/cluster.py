@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 PER_THREAD = 3
 """Requests on the cluster for each thread: one at work and the next already there, for the shortest take 20 ms."""
 LOOK_INTERVAL = 2.0  # s between two looks at how many workers there are
-CONNECT = 15.0  # s
 DECIDING = ("atomweave", "pyscf", "rdkit", "tblite")
 """Packages of which client and workers must not have different versions."""
 
@@ -42,11 +42,13 @@ class DaskExecutor:
         address: of the scheduler, e.g. tcp://10.0.0.1:8786.
         limits: of each request.
         patience: seconds to wait where no worker is left, or none is there yet.
+        connect: seconds to wait for the scheduler itself.
     """
 
     address: str
     limits: Limits
     patience: float = 120.0
+    connect: float = 15.0
 
     def __post_init__(self) -> None:
         if "://" not in self.address:
@@ -76,13 +78,13 @@ class DaskExecutor:
         from distributed import Client
 
         try:
-            client = Client(self.address, timeout=CONNECT, set_as_default=False)
+            client = Client(self.address, timeout=self.connect, set_as_default=False)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"scheduler {self.address}: no Dask scheduler answers there ({str(error).splitlines()[0]}); start one "
                 "with `dask scheduler`, and workers with `dask worker ADDRESS`."
             ) from None
-        with client:
+        with quiet(), client:
             yield client
 
 
@@ -113,7 +115,13 @@ class _Session:
         stop: Callable[[], bool],
         patience: float,
     ) -> None:
-        self.client, self.order, self.waiting, self.on_answer, self.stop = client, order, iter(requests), on_answer, stop
+        self.client, self.order, self.waiting, self.on_answer, self.stop = (
+            client,
+            order,
+            iter(requests),
+            on_answer,
+            stop,
+        )
         self.patience = patience
         self.there: dict[str, tuple[int, Future]] = {}  # key -> number of the request
         self.ended: SimpleQueue[Future] = SimpleQueue()  # filled by a thread of the client
@@ -163,28 +171,33 @@ class _Session:
         """Hand over what became of a request."""
         if future.key not in self.there:
             return
-        try:
-            found = self._outcome(future)
-        except TimeoutError:  # the worker that had the answer died before it was fetched; another calculates it
-            self.ended.put(future)
+        found = self._outcome(future)
+        if found is None:
+            future.add_done_callback(self.ended.put)
             return
         index, _ = self.there.pop(future.key)
         future.release()
         self.on_answer(index, found)
 
-    def _outcome(self, future: Future) -> bytes | Failure:
-        if future.status == "finished":
-            return future.result(timeout=10 * WAIT)
-        error = future.exception(timeout=10 * WAIT) if future.status == "error" else None
-        if error is None:
-            raise self._gone()
+    def _outcome(self, future: Future) -> bytes | Failure | None:
+        """Return what became of a request; None if its worker died with the answer, and another calculates it anew."""
+        if future.status == "cancelled":
+            raise _gone()
+        try:
+            if future.status == "finished":
+                return future.result(timeout=10 * WAIT)
+            error = future.exception(timeout=10 * WAIT) if future.status == "error" else None
+        except TimeoutError:
+            return None
+        except OSError:
+            raise _gone() from None
         if isinstance(error, AtomweaveError):
             raise error
         if isinstance(error, ImportError):
             raise InputError(f"a worker of the scheduler cannot import Atomweave ({error}): install it there, too.")
         if type(error).__name__ == "KilledWorker":
             return Failure(CRASH, "several Dask workers ended while they had it")
-        return Failure(ERROR, f"{type(error).__name__}: {error}")
+        return None if error is None else Failure(ERROR, f"{type(error).__name__}: {error}")
 
     def _clear_away(self) -> None:
         """Take back what is still on the cluster, and end the children that stand by there."""
@@ -199,10 +212,23 @@ class _Session:
         try:
             yield
         except (OSError, TimeoutError):
-            raise self._gone() from None
+            raise _gone() from None
 
-    def _gone(self) -> IncompleteError:
-        return IncompleteError("the connection to the Dask scheduler broke; start it again and run this again.")
+
+def _gone() -> IncompleteError:
+    return IncompleteError("the connection to the Dask scheduler broke; start it again and run this again.")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Dask's own log off the terminal: what a user must know becomes a sentence."""
+    logger = logging.getLogger("distributed.client")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def answer_on_worker(order: Order, versions: Mapping[str, str], request: bytes) -> bytes | Failure:

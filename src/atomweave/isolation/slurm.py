@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, MissingDependencyError, UsageError, did_you_mean
-from .cluster import run_on
+from .cluster import quiet, run_on
 from .crew import OnAnswer
 from .executors import Limits
 
@@ -143,7 +143,8 @@ class SlurmExecutor:
 
         if shutil.which("sbatch") is None:
             raise InputError("--slurm: there is no sbatch on the path; run this where jobs are handed in.")
-        with SLURMCluster(**self.jobs.cluster_options()) as cluster, Client(cluster, set_as_default=False) as client:
+        options = self.jobs.cluster_options()
+        with quiet(), SLURMCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
             cluster.adapt(minimum_jobs=self.jobs.jobs, maximum_jobs=self.jobs.jobs)
             yield client
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..chemistry.bonds import perceive_atoms
 from ..chemistry.close_pairs import close_pairs
 from .methods import Method, check_properties, relaxing_method
-from .reasons import CHARGED, COINCIDENT, ODD_ELECTRONS, OPEN_SHELL_ATOM, Unavailable
+from .reasons import CHARGED, COINCIDENT, ODD_ELECTRONS, OPEN_SHELL_ATOM, RADICAL, Unavailable
 
 CLOSEST = 0.4
 """Å; atoms nearer than this are no molecule. Even two hydrogen atoms, with no inner shells, are there above the energy
@@ -91,6 +92,8 @@ def _refuse(numbers: np.ndarray, positions: np.ndarray, charge: int) -> None:
         raise Unavailable(OPEN_SHELL_ATOM)
     if len(close_pairs(positions, CLOSEST)):
         raise Unavailable(COINCIDENT)
+    if perceive_atoms(numbers, positions).radical:
+        raise Unavailable(RADICAL)
 
 
 def _minimum(numbers: np.ndarray, positions: np.ndarray, method: Method, threads: int) -> np.ndarray:

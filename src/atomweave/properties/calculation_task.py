@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..chemistry.atoms_frame import unpack_atoms
+from ..chemistry.bonds import require_rdkit
 from .calculate import Calculation, calculate
 from .methods import Method, parse_method, relaxing_method
 
 
 def prepare(options: dict[str, Any]) -> None:
-    """Import the programs that the options need; they hold what `answer` says."""
+    """Import RDKit and the programs that the options need; they hold what `answer` says."""
+    require_rdkit()
     method = parse_method(options["method"])
     _require(method)
     _require(relaxing_method(options["relax"], method) or method)

@@ -86,7 +86,9 @@ class Method:
 
 DFT_SETTINGS: Mapping[str, Setting] = {
     "grid_level": 3,  # PySCF's
-    "orbital_gradient": 1e-5,  # largest element of the orbital gradient of a converged field; Hartree
+    "screening": 1e-11,  # integrals that contribute less to a Fock matrix are left out; Hartree
+    "orbital_gradient": 2e-5,  # largest element of the orbital gradient of a converged field; Hartree
+    "polarizability_error": 5e-3,  # Bohr^3
     "relaxed_force": 0.02,  # eV/Å
     "relaxed_energies": 100,
 }

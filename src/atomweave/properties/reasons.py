@@ -12,9 +12,12 @@ CHARGED = "charged"
 COINCIDENT = "coincident atoms"
 OPEN_SHELL_ATOM = "atom without a closed shell"
 NO_EMPTY_ORBITAL = "no empty orbital"
+RADICAL = "radical"
+"""Unpaired electrons in the Lewis structure, though even in number: as pairs they would be another molecule."""
 
 REASONS = (
-    CHARGED, ODD_ELECTRONS, OPEN_SHELL_ATOM, COINCIDENT, NO_PARAMETERS, NOT_CONVERGED, NOT_RELAXED, NO_EMPTY_ORBITAL,
+    CHARGED, ODD_ELECTRONS, OPEN_SHELL_ATOM, RADICAL, COINCIDENT, NO_PARAMETERS, NOT_CONVERGED, NOT_RELAXED,
+    NO_EMPTY_ORBITAL,
 )  # fmt: skip
 """Every reason a calculation can give; they lie with the molecule and the method, so trying again gives the same."""
 

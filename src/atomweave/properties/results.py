@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -143,7 +143,7 @@ class Results:
             self._database.close()
             raise
 
-    def __enter__(self) -> Results:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -172,7 +172,7 @@ class Results:
         with self._speaking():
             rows = self._database.execute(
                 "SELECT property, value, reason, detail, asked, timeout, memory, id, seconds FROM result "
-                "JOIN calculation ON calculation.id = result.calculation WHERE result.geometry = ? AND result.level = ?",
+                "JOIN calculation ON id = result.calculation WHERE result.geometry = ? AND result.level = ?",
                 (geometry, level),
             ).fetchall()
         return {
@@ -187,7 +187,7 @@ class Results:
         """Return the (n_atoms, 3) positions in Å to which a geometry was relaxed; None if it was not."""
         with self._speaking():
             row = self._database.execute(
-                "SELECT positions FROM calculation JOIN result ON calculation.id = result.calculation "
+                "SELECT positions FROM calculation JOIN result ON id = result.calculation "
                 "WHERE result.geometry = ? AND result.level = ? AND positions IS NOT NULL ORDER BY id LIMIT 1",
                 (geometry, level),
             ).fetchone()
@@ -234,12 +234,16 @@ class Results:
 
     def _prepare(self) -> None:
         with self._speaking():
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")  # first of all: then the log needs no shared memory
+            self._database.execute(
+                "PRAGMA locking_mode = EXCLUSIVE"
+            )  # first of all: then the log needs no shared memory
             (application,) = self._database.execute("PRAGMA application_id").fetchone()
             (n_tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if application != APPLICATION and (application or n_tables):
-            raise RefusedFileError(f"{self.shown}: this sqlite file holds something else; name another for the results.")
+            raise RefusedFileError(
+                f"{self.shown}: this sqlite file holds something else; name another for the results."
+            )
         if application == APPLICATION and version != VERSION:
             raise RefusedFileError(
                 f"{self.shown}: results of version {version}, wanted {VERSION}; name another file for the results."

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..chemistry.atoms_frame import pack_atoms
-from ..chemistry.bonds import perceive_many
 from ..errors import IncompleteError, UsageError
 from ..isolation import Failure
 from ..molecule import Molecule
@@ -25,10 +24,6 @@ from .results import Entry, Results, geometry_hash
 
 if TYPE_CHECKING:
     import numpy as np
-
-RADICAL = "radical"
-"""Unpaired electrons in the Lewis structure, though their number is even: calculated as pairs they would be another
-molecule."""
 
 DECIDING = ("atomweave", "numpy", "pyscf", "tblite")
 
@@ -105,7 +100,7 @@ def score(
         run = _Run(molecules, properties, method, relaxing, store, executor, retry)
         with interrupts.at_once():
             run.plan()
-        run.calculate(lambda: interrupts.asked, progress or (lambda done, total: None))
+        run.calculate(lambda: interrupts.asked, progress)
         if interrupts.asked:
             where = f" {store.shown} keeps what was calculated: run it again to go on." if store.path else ""
             raise IncompleteError(f"interrupted with {run.n_done} of {run.n_missing} molecules calculated.{where}")
@@ -141,22 +136,17 @@ class _Run:
         return sum(map(len, self.groups.values()))
 
     def plan(self) -> None:
-        """Find what is missing, and store what shall not be calculated with its reason."""
-        missing: dict[bytes, tuple[int, tuple[str, ...]]] = {}
+        """Find what is missing."""
+        seen: set[bytes] = set()
         for index, geometry in enumerate(self.hashes):
-            if geometry not in missing and not _is_charged(self.molecules[index]):
-                names = self._missing(self.store.find(geometry, self.level))
-                if names:
-                    missing[geometry] = index, names
-        radicals = self._radicals([index for index, _ in missing.values()])
-        for geometry, (index, names) in missing.items():
-            if index in radicals:
-                self._store(index, names, Calculation(reason=RADICAL))
-            else:
+            if geometry in seen or _is_charged(self.molecules[index]):
+                continue
+            seen.add(geometry)
+            if names := self._missing(self.store.find(geometry, self.level)):
                 at_minimum = self.relaxing is not None and self.store.minimum(geometry, self.level) is not None
                 self.groups[names, at_minimum].append(index)
 
-    def calculate(self, stop: Callable[[], bool], progress: Callable[[int, int], None]) -> None:
+    def calculate(self, stop: Callable[[], bool], progress: Callable[[int, int], None] | None) -> None:
         """Have the missing calculated and store each answer as it comes."""
         for (names, at_minimum), indexes in self.groups.items():
             relax: bool | str = False if at_minimum or self.relaxing is None else self.relaxing.name
@@ -168,7 +158,8 @@ class _Run:
                 else:
                     self._store(index, names, unpack(answer))
                 self.n_done += 1
-                progress(self.n_done, self.n_missing)
+                if progress is not None:
+                    progress(self.n_done, self.n_missing)
 
             if not stop():
                 self.executor.run("property", self._requests(indexes, at_minimum), options, keep, stop)
@@ -200,10 +191,6 @@ class _Run:
             for name in self.properties
             if name not in known or not known[name].stands(without, limits, retry=self.retry)
         )
-
-    def _radicals(self, indexes: list[int]) -> set[int]:
-        perceptions = perceive_many([self.molecules[index] for index in indexes])
-        return {index for index, found in zip(indexes, perceptions, strict=True) if not found.strict and found.radical}
 
     def _requests(self, indexes: list[int], at_minimum: bool) -> Iterator[tuple[int, bytes]]:
         # A generator is drawn from by other threads, which must not touch the database: minima are read here.
