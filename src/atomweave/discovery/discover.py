@@ -123,7 +123,7 @@ def discover(plan: Plan, data: Path, out: Path, work: Work | None = None) -> Dis
     values = objective.values(store)
     train = values[store.split(plan.split)]
     rows = (
-        of_data(plan.data or data.name, f"all {len(store):,} molecules", values, objective),
+        of_data(Path(plan.data or data).stem, f"all {len(store):,} molecules", values, objective),
         of_data(plan.split, f"{len(train):,} molecules to learn from", train, objective),
         of_data("biased set", f"{len(learnt):,} molecules taught", objective.values(selection)[learnt], objective),
     )

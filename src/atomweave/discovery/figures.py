@@ -10,16 +10,17 @@ import numpy as np
 from ..evaluation.histogram import Histogram
 from ..evaluation.report.plots import histogram_panel
 from ..evaluation.report.strip import Mark, strip
-from ..evaluation.report.svg import Drawing, Figure, Scale, colour, plain_number, shorten
-from .provenance import PICKED, RANDOM
+from ..evaluation.report.svg import Drawing, Figure, Reading, Scale, colour, plain_number, shorten
+from .provenance import HOW, PICKED, RANDOM
 from .table2 import SOURCE, published
 
 if TYPE_CHECKING:
     from ..evaluation.measure import Measure
     from .discover import Discovery
     from .measured import Measured
+    from .tally import Tally
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 620, 260, 56, 16, 14, 44
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 700, 260, 56, 130, 14, 44
 BINS = 400
 """Of the data's range: the histogram's grid, finer than any drawing."""
 
@@ -32,12 +33,14 @@ def histograms(found: Discovery) -> list[Figure]:
     axis = f"{found.plan.target}, {found.plan.objective.unit}"
 
     def panel(title: str, samples: Sequence[tuple[str, np.ndarray]]) -> Figure:
-        return histogram_panel(title, behind, [one for _, one in samples], [name for name, _ in samples], axis)
+        names, drawn = [name for name, _ in samples], [one for _, one in samples]
+        counted = [Reading(name, ((place, f"{len(one):,}"),)) for place, (name, one) in enumerate(samples)]
+        return histogram_panel(title, behind, drawn, names, axis, counted)
 
     figures = [panel("What was taught", [("biased set", found.selected)])]
     figures.append(panel("What the models draw", [(one.name, _values(one, RANDOM)) for one in found.models]))
     for one in found.rounds:
-        both = [(f"{how} of {one.measured.name}", _values(one.measured, how)) for how in (RANDOM, PICKED)]
+        both = [(HOW[how], _values(one.measured, how)) for how in (RANDOM, PICKED)]
         figures.append(panel(one.measured.name.capitalize(), both))
     return figures
 
@@ -74,12 +77,14 @@ def progress(found: Discovery) -> Figure:
     levels += [found.data[0].mean, found.data[2].mean, objective.threshold]
     pad = 0.06 * (max(levels) - min(levels) or 1.0)
     up = Scale(min(levels) - pad, max(levels) + pad, HEIGHT - BOTTOM, TOP)
-    spoken = "; ".join(f"{one.name}, {how}: mean {tally.mean:.3g}, best {tally.best:.3g}" for one, how, tally in points)
+    spoken = "; ".join(
+        f"{one.name}, {HOW[how]}: mean {tally.mean:.3g}, best {tally.best:.3g}" for one, how, tally in points
+    )
     drawing = Drawing(WIDTH, HEIGHT, f"{objective.target} from model to model, {objective.unit}. {spoken}")
     drawing.axis_left(up, LEFT, WIDTH - RIGHT, [(tick, plain_number(round(tick, 6))) for tick in up.ticks(5)])
     for value, name in ((found.data[0].mean, f"mean of {found.data[0].system}"), (objective.threshold, "threshold")):
         drawing.line(LEFT, up(value), WIDTH - RIGHT, up(value), "curve", name)
-        drawing.text(WIDTH - RIGHT, up(value) - 4, name, "reference-name", "end")
+        drawing.text(WIDTH - RIGHT + 8, up(value) + 4, shorten(name, 20), "reference-name")
     room = (WIDTH - LEFT - RIGHT) / max(len(sets), 1)
     for place, one in enumerate(sets):
         middle = LEFT + room * (place + 0.5)
@@ -89,16 +94,13 @@ def progress(found: Discovery) -> Figure:
             x = middle + 22 * (shift - (len(drawn) - 1) / 2)
             _point(drawing, x, up, how, one.name, tally)
     drawing.line(LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM, "axis")
-    caption = f"{objective.unit}; dots: means with 95 % intervals, by lot and picked; diamonds: the best"
+    caption = f"{objective.unit}; blue: by lot, orange: picked; dots: means with 95 % intervals; diamonds: the best"
     return Figure("From model to model", drawing.markup(), caption, width=WIDTH)
 
 
-def _point(drawing: Drawing, x: float, up: Scale, how: str, name: str, tally: object) -> None:
-    from .tally import Tally
-
-    assert isinstance(tally, Tally)
+def _point(drawing: Drawing, x: float, up: Scale, how: str, name: str, tally: Tally) -> None:
     class_ = colour(0 if how == RANDOM else 1)
-    hint = f"{name}, {how}: mean {tally.mean:.3f}, best {tally.best:.3f}, {tally.scored:,} scored"
+    hint = f"{name}, {HOW[how]}: mean {tally.mean:.3f}, best {tally.best:.3f}, {tally.scored:,} scored"
     if tally.mean_interval is not None:
         drawing.line(x, up(tally.mean_interval[0]), x, up(tally.mean_interval[1]), f"whisker {class_}")
     drawing.add("circle", hint=hint, cx=x, cy=up(tally.mean), r=4.5, class_=f"dot {class_}")

@@ -17,6 +17,9 @@ INVALID, DROPPED, PASSED_OVER, SCORED, FAILED = "invalid", "dropped", "passed ov
 RANDOM, PICKED = "random", "picked"
 """How a molecule came to be scored: by lot, which says what the model draws; or as one of the most promising."""
 
+HOW = {RANDOM: "by lot", PICKED: "picked"}
+"""The same in words."""
+
 
 @dataclass(frozen=True)
 class Entry:

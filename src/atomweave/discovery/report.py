@@ -18,7 +18,7 @@ from ..evaluation.tools import DECIDING, tool_versions
 from ..files import write_atomic
 from . import figures
 from .novelty import Diversity, diversity
-from .provenance import PICKED, RANDOM, Entry
+from .provenance import HOW, PICKED, RANDOM, Entry
 from .sense import has_scorer
 from .table2 import SOURCE, caveat, published
 
@@ -41,7 +41,7 @@ def write_results(found: Discovery) -> None:
         temporary.write_text(json.dumps(told, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     records = wall(found)
     n_attempts = sum(len(one.entries) for one in found.sets)
-    title = f"{found.plan.objective.good_words}: {found.plan.model}"
+    title = f"{found.plan.objective.good_words}: {Path(found.plan.model).stem}"
     chosen = "those with the best values, each molecule once"
     page = render(
         TEMPLATE, title, records, n_attempts, folder=HERE, chosen=chosen, found=found, told=told, rows=_rows(found),
@@ -159,7 +159,7 @@ def _rows(found: Discovery) -> list[tuple[str, str, Tally]]:
         for how in (RANDOM, PICKED):
             tally = one.measured.tally_of(how)
             words = "by lot" if how == RANDOM else "picked: no draw of the model"
-            rows.append((f"{one.measured.name}, {how}", f"{tally.drawn:,} of the valid, {words}", tally))
+            rows.append((f"{one.measured.name}, {HOW[how]}", f"{tally.drawn:,} of the valid, {words}", tally))
     return rows
 
 
@@ -183,7 +183,7 @@ def _measures(found: Discovery) -> list[tuple[str, list[Measure]]]:
 def _varied(found: Discovery) -> list[tuple[str, str, Diversity]]:
     """Return how varied the scored molecules of each set are, those by lot and the picked apart."""
     return [
-        (one.name, how, diversity([entry.smiles for entry in scored], [entry.novel for entry in scored]))
+        (one.name, HOW[how], diversity([entry.smiles for entry in scored], [entry.novel for entry in scored]))
         for one in found.sets
         for how in (RANDOM, PICKED)
         if (scored := one.scored(how))
