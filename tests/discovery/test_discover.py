@@ -113,7 +113,8 @@ def test_the_page_is_whole_and_reaches_for_nothing():
 
 def test_the_new_weights_say_what_they_are_and_can_be_used():
     card, _ = read_card("run/finetuned.safetensors")
-    assert "4 molecules (gap < 4.5 eV in edm/train), 4 epochs" in card.summary
+    assert card.name == "weaver-qm9-gap"
+    assert "fine-tuning: 4 molecules with gap < 4.5 eV, 4 epochs" in card.summary
     assert len(atomweave.grow("run/finetuned.safetensors", 2, max_atoms=12).attempts) == 2
 
 

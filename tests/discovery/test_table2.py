@@ -37,6 +37,8 @@ def test_nor_has_another_method(method):
     plan = GAP.model_copy(update={"method": method})
     assert published(plan) == ()
     assert caveat(plan).startswith(f"{method} is not the method of QM9")
+    assert caveat(plan).endswith("compare with neither.")
+    assert "Rounds rank data and run together" in caveat(plan.model_copy(update={"rounds": 1}))
 
 
 def test_the_same_figures_of_data():

@@ -41,7 +41,7 @@ def finetune(
     """
     if target.exists():
         return target
-    before, model = read_card(weights)
+    model = read_card(weights)[1]
     config = RunConfig.model_validate({"model": model, "training": settings(model, store, plan, epochs, stage, work)})
     n_train = len(store.splits[TRAIN])
     work.say(f"{stage}: molecules {n_train:,}, epochs {epochs}, steps {config.training.n_steps:,}")
@@ -52,7 +52,7 @@ def finetune(
         raise IncompleteError(f"{stage}: {outcome.reason}; run the same command again to go on.")
     # The last weights, as published: the recipe says how long, and no sample or loss chooses among the steps.
     taught = load_model(folder / "last.safetensors")
-    save_weights(target, taught, taught.config, _card(taught.card, before, plan, stage, epochs, n_train))
+    save_weights(target, taught, taught.config, _card(taught.card, plan, stage, epochs, n_train))
     shutil.rmtree(folder / "checkpoints")  # as large as the weights several times over, and of no use any more
     for spare in ("last.safetensors", "best.safetensors"):
         (folder / spare).unlink(missing_ok=True)
@@ -85,11 +85,11 @@ def settings(model: Any, store: MoleculeStore, plan: Plan, epochs: int, stage: s
     }
 
 
-def _card(taught: Card, before: Card, plan: Plan, stage: str, epochs: int, n_train: int) -> Card:
+def _card(taught: Card, plan: Plan, stage: str, epochs: int, n_train: int) -> Card:
     """Return what the new weights say of themselves."""
-    name = before.name or plan.model
+    name = Path(plan.model).stem
     summary = (
-        f"{name}, {stage}: {n_train:,} molecules ({plan.objective.good_words} in {plan.split}), {epochs} epochs at "
+        f"{name}, {stage}: {n_train:,} molecules with {plan.objective.good_words}, {epochs} epochs at "
         f"{plan.learning_rate:g}, batches of {plan.batch}."
     )
-    return taught.model_copy(update={"name": f"{name} for {plan.target}", "summary": summary})
+    return taught.model_copy(update={"name": f"{name}-{plan.target}", "summary": summary})

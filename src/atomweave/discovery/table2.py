@@ -64,9 +64,12 @@ def comparable(plan: Plan) -> bool:
 def caveat(plan: Plan) -> str:
     """Return what must stand with a run's figures; empty where nothing must."""
     if not comparable(plan):
+        mixed = (
+            " Rounds rank data and run together all the same, so that one of them is preferred." if plan.rounds else ""
+        )
         return (
             f"{plan.method} is not the method of QM9 and of the published figures, which is B3LYP/6-31G(2df,p): values "
-            "by it compare with neither."
+            f"by it compare with neither.{mixed}"
         )
     return CAVEAT if published(plan) else ""
 
