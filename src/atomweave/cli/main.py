@@ -28,7 +28,7 @@ VERBS = {
     "sample": "Grow molecules with a trained model.",
     "complete": "Grow what is missing of given fragments.",
     "evaluate": "Judge molecules, anybody's, beside data and published figures.",
-    "score": "Calculate properties of molecules, or how likely a model finds them.",
+    "score": "Calculate properties of molecules, or how likely they are.",
     "discover": "Find molecules with a property: fine-tune, grow, score, repeat.",
     "models": "List presets and the weights that ship.",
 }
