@@ -87,7 +87,7 @@ gpu-check: $(GPU_BUNDLE)
 	touch $@
 
 .venv/installed-to-develop: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/pip install --quiet -c constraints.txt -e ".[eval,xtb,openbabel,chemiscope,qm9,test]"
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[eval,xtb,qc,cluster,openbabel,chemiscope,qm9,test]"
 	touch $@ .venv/installed-to-use
 
 .venv/bin/python:

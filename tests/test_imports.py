@@ -34,12 +34,13 @@ BELOW = {
     "columns": {"errors"},
     "config": {"errors"},
     "files": {"errors"},
-    "isolation": {"errors"},
+    "isolation": {"errors", "versions"},
     "memory": set(),
     "randomness": {"errors"},
     "species": {"errors"},
     "arrayfile": {"errors", "files"},
     "tensorfile": {"arrayfile", "errors", "files"},
+    "versions": set(),
     "molecule": {"errors", "species"},
     "io": {"molecule"},
     "data": {"molecule", "io"},
@@ -67,6 +68,7 @@ PLAIN = {
     "randomness",
     "species",
     "tensorfile",
+    "versions",
 }
 
 

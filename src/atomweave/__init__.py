@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .models.likelihood import log_likelihood
     from .models.weights import load_model as load
     from .molecule import Molecule
+    from .properties.scoring import score
     from .species import Species
 
 _HOMES = {
@@ -42,6 +43,7 @@ _HOMES = {
     "load": ("models.weights", "load_model"),
     "log_likelihood": ("models.likelihood", "log_likelihood"),
     "read": ("io", "read"),
+    "score": ("properties.scoring", "score"),
     "write": ("io", "write"),
 }
 
@@ -59,6 +61,7 @@ __all__ = [
     "load",
     "log_likelihood",
     "read",
+    "score",
     "write",
 ]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 
 from atomweave.chemistry.bonds import Perception, perceive, perceive_many
 from atomweave.errors import AtomweaveError
-from atomweave.isolation import CRASH, ERROR, MEMORY, TIME_OUT, Failure, crew, run_isolated
+from atomweave.isolation import CRASH, ERROR, MEMORY, TIME_OUT, Failure, answer_isolated, crew, run_isolated
 from reference import worked_molecules as worked
 
 TROUBLED = (sys.executable, "-P", str(Path(__file__).with_name("troubled_worker.py")))
@@ -106,6 +108,54 @@ def test_an_error_in_progress_ends_the_run():
 def test_a_worker_that_cannot_start_says_so():
     with pytest.raises(AtomweaveError, match=r"did not start: .*boom"):
         run_isolated("bonds", [b"a"], command=(sys.executable, "-c", "raise SystemExit('boom')"))
+
+
+def test_answers_are_handed_over_one_by_one_in_the_calling_thread():
+    seen: list[tuple[int, bytes | Failure]] = []
+
+    def on_answer(index: int, found: bytes | Failure) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        seen.append((index, found))
+
+    answer_isolated("troubled", [(7, b"a"), (3, b"die"), (5, b"b")], on_answer, workers=1, command=TROUBLED)
+    assert [(index, *outcome([found])) for index, found in seen] == [(7, b"A"), (3, CRASH), (5, b"B")]
+
+
+def test_when_asked_to_stop_what_is_answered_is_handed_over_and_the_rest_dropped():
+    found: dict[int, bytes | Failure] = {}
+    began = time.monotonic()
+    endless = ((index, b"a" if index < 5 else b"hang") for index in itertools.count())
+    answer_isolated(
+        "troubled", endless, found.__setitem__, workers=2, command=TROUBLED, timeout=600, stop=lambda: len(found) >= 5
+    )
+    assert time.monotonic() - began < 60
+    assert found == dict.fromkeys(range(5), b"A")
+
+
+def test_an_error_in_what_takes_the_answers_ends_the_run():
+    def broken(index: int, found: bytes | Failure) -> None:
+        raise RuntimeError("the disk is full")
+
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        answer_isolated("troubled", enumerate([b"a", b"hang"]), broken, workers=2, command=TROUBLED)
+
+
+def test_a_killed_parent_leaves_no_process(tmp_path):
+    script = (
+        "from atomweave.isolation import run_isolated\n"
+        f"run_isolated('troubled', [b'hang'], options={{'folder': {str(tmp_path)!r}}},"
+        f" timeout=600, command={TROUBLED!r})\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script])
+    began = time.monotonic()
+    while not list(tmp_path.iterdir()) and time.monotonic() - began < 60:
+        time.sleep(0.02)
+    (child,) = [int(file.name) for file in tmp_path.iterdir()]
+    parent.kill()
+    parent.wait()
+    while is_running(child) and time.monotonic() - began < 60:
+        time.sleep(0.05)
+    assert not is_running(child)
 
 
 def test_ctrl_c_leaves_no_process(tmp_path):

@@ -85,6 +85,15 @@ class Perception:
         """Number of connected parts, 0 if invalid."""
         return self.smiles.count(".") + 1 if self.smiles else 0
 
+    @property
+    def radical(self) -> bool:
+        """Whether an atom has unpaired electrons; not known, and so False, if there are no valid bonds."""
+        return (
+            not self.strict
+            and self.mol is not None
+            and any(atom.GetNumRadicalElectrons() for atom in self.mol.GetAtoms())
+        )
+
     @cached_property
     def mol(self) -> Chem.Mol | None:
         """The RDKit molecule, or None if invalid."""
@@ -122,7 +131,7 @@ def perceive_many(
         molecules: what to perceive.
         workers: number of processes; by default one for each CPU this process may use, fewer if there is little to do.
         timeout: seconds of wall-clock time for one molecule, after which it is invalid with reason `TIME_OUT`.
-        progress: called with (done, total) now and then, from another thread.
+        progress: called with (done, total) now and then.
         lookup: give the verdict by the look-up table as well, in the same pass.
 
     Returns:

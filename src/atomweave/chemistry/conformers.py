@@ -84,7 +84,7 @@ def conformers_of(
         seed: with the position in `smiles` decides what is embedded.
         workers: processes, by default one a CPU.
         timeout: seconds for one molecule.
-        progress: called with (done, total) from another thread.
+        progress: called with (done, total) now and then.
     """
     from .conformers_task import pack_request, unpack_conformer
 

@@ -82,7 +82,7 @@ def check_many(
         molecules: what to check.
         workers: number of processes for those bond orders that need a search; by default one for each CPU.
         timeout: seconds of wall-clock time for the bond orders of one molecule.
-        progress: called with (done, total) during that search, from another thread.
+        progress: called with (done, total) during that search.
         orders: whether to find bond orders; validity alone needs none, and no worker.
 
     Raises:

@@ -28,7 +28,8 @@ VERBS = {
     "sample": "Grow molecules with a trained model.",
     "complete": "Grow what is missing of given fragments.",
     "evaluate": "Judge molecules, anybody's, beside data and published figures.",
-    "score": "Say how likely molecules are under a model.",
+    "score": "Calculate properties of molecules, or how likely they are.",
+    "discover": "Find molecules with a property: fine-tune, grow, score, repeat.",
     "models": "List presets and the weights that ship.",
 }
 """Every verb with its line of help. Each lives in `cli/<verb>.py`, which holds a Typer `app`."""

@@ -1,4 +1,4 @@
-"""`atomweave score`: one figure a molecule; so far how likely it is under a model, a lower bound in nats."""
+"""`atomweave score`: figures a molecule: properties by quantum chemistry, how likely it is under a model, or both."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,15 +14,20 @@ from ..errors import UsageError, printable
 
 if TYPE_CHECKING:
     from ..evaluation.attempts import Attempts
+    from ..models.base import Model
     from ..models.likelihood import LogLikelihood
+    from ..molecule import Molecule
+    from ..properties.scoring import Score
+    from .property_scores import PropertyScoring
 
 app = typer.Typer(add_completion=False)
 
-COLUMNS = (
-    "file", "frame", "n_atoms", "log_likelihood", "log_likelihood_per_atom", "standard_error", "effective_orders",
-    "orders", "reason",
+PLACE = ("file", "frame", "n_atoms")
+LIKELIHOOD = (
+    "log_likelihood", "log_likelihood_per_atom", "standard_error", "effective_orders", "orders", "reason",
 )  # fmt: skip
-"""Of scores.csv; log-likelihoods and their standard error in nats."""
+"""Columns of --log-prob; log-likelihoods and their standard error in nats."""
+COLUMNS = (*PLACE, *LIKELIHOOD)
 
 
 @app.command()
@@ -31,6 +36,26 @@ def score(
         list[Path], typer.Argument(help="Files (xyz, extxyz, SDF, db, npz, store) or folders of molecule files.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Output: .csv, one row a molecule.")],
+    property_: Annotated[
+        str | None,
+        typer.Option("--property", help="Of gap, homo, lumo, energy (eV), dipole (D), polarizability (Bohr^3)."),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="FUNCTIONAL/BASIS or gfn2-xtb; by default b3lyp/6-31g(2df,p), QM9's own.")
+    ] = None,
+    relax: Annotated[bool, typer.Option("--relax", help="At the method's nearest minimum.")] = False,
+    relax_by: Annotated[str | None, typer.Option(help="At the nearest minimum of this method, e.g. gfn2-xtb.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="What is known is kept here; by default beside --out, as .sqlite.")
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Try again what ran out of time or memory.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes, by default one a CPU.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds for one molecule; by default by method.")] = None,
+    memory: Annotated[float | None, typer.Option(help="GiB of address space for one process; 8 by default.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Dask scheduler to calculate on, e.g. tcp://host:8786.")] = None,
+    slurm: Annotated[
+        str | None, typer.Option(help="Calculate in jobs: jobs=20,cores=16,memory=32GB,walltime=8:00:00,partition=P.")
+    ] = None,
     log_prob: Annotated[
         str | None, typer.Option("--log-prob", help="Weights that ship, e.g. weaver-qm9, or a weights file.")
     ] = None,
@@ -41,64 +66,108 @@ def score(
     format_: Annotated[str | None, typer.Option("--format", help="Format of the files, if not by suffix.")] = None,
     number: Annotated[int | None, typer.Option("--number", "-n", min=1, help="Only the first so many of each.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Orders that the model sees at a time.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    device: Annotated[str, typer.Option(help="Of --log-prob: cpu, cuda, cuda:1 ...")] = "cpu",
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
 ) -> None:
-    """Say how likely molecules are under a model: a lower bound on the log-density of each, in nats.
+    """Calculate properties of molecules (--property), or say how likely they are under a model (--log-prob), or both.
 
-    Bounds compare between models, and between molecules of one size, if they were made with the same number of orders.
-    Frames that cannot be read, and molecules without a density, keep their row and say why.
+    What is calculated is stored at once: run an interrupted command again and it goes on. Frames that cannot be read,
+    and molecules without a figure, keep their row and say why. Log-likelihoods are lower bounds in nats; they compare
+    between models, and between molecules of one size, if they were made with the same number of orders.
     """
+    from .property_scores import Asked, PropertyScoring
     from .targets import check_targets
 
-    if log_prob is None:
-        raise UsageError("there is nothing to score by: name weights with --log-prob, e.g. --log-prob weaver-qm9.")
+    asked = Asked(
+        property_, method, relax, relax_by, results, retry, workers, timeout, memory, scheduler, slurm
+    )  # fmt: skip
+    asked.refuse_idle()
+    if log_prob is None and property_ is None:
+        raise UsageError(
+            "there is nothing to score by: name properties with --property, e.g. --property gap,energy, or weights "
+            "with --log-prob, e.g. --log-prob weaver-qm9."
+        )
     if out.suffix.lower() != ".csv":
         raise UsageError(f"--out: got {printable(str(out))}, wanted a name that ends in .csv.")
     check_targets(out, force=force)
+    calculating = None if property_ is None else PropertyScoring.of(asked, out)
+    likely = None if log_prob is None else _model(log_prob, device)
 
     from ..evaluation.reading import read_attempts
-    from ..memory import keep_freed_memory
-    from ..models.likelihood import BATCH, log_likelihood
-    from ..models.weights import load_model
-    from .progress import progress
-    from .sample import check_device
 
-    check_device(device)
-    keep_freed_memory()
-    model = load_model(log_prob, device)
     read = [(path, read_attempts(path, format_, number)) for path in files]
     molecules = [molecule for _, attempts in read for molecule in attempts.molecules if molecule is not None]
-    with progress("scoring", "molecules") as show:
-        scores = log_likelihood(model, molecules, orders, seed, batch or BATCH, show)
-    _write(out, read, scores)
+    likelihoods = None if likely is None else _likelihoods(likely, molecules, orders, seed, batch)
+    scores = None if calculating is None else calculating.run(molecules)
+    places = _write(out, read, likelihoods, calculating, scores)
+    if likelihoods is not None:
+        print(*_summary(likelihoods, str(log_prob)), sep="\n")
+    if calculating is not None and scores is not None:
+        print(*calculating.summary(scores, places), sep="\n")
     n_unread = sum(len(attempts) for _, attempts in read) - len(molecules)
-    for line in _summary(scores, log_prob, n_unread):
-        print(line)
+    if n_unread:
+        print(f"{_counted(n_unread, 'frame')} cannot be read.")
     print(printable(str(out)), file=sys.stderr)
 
 
-def _write(out: Path, read: list[tuple[Path, Attempts]], scores: list[LogLikelihood]) -> None:
+def _model(weights: str, device: str) -> Model:
+    from ..memory import keep_freed_memory
+    from ..models.weights import load_model
+    from .growing import check_device
+
+    check_device(device)
+    keep_freed_memory()
+    return load_model(weights, device)
+
+
+def _likelihoods(
+    model: Model, molecules: list[Molecule], orders: int, seed: int, batch: int | None
+) -> list[LogLikelihood]:
+    from ..models.likelihood import BATCH, log_likelihood
+    from .progress import progress
+
+    with progress("scoring", "molecules") as show:
+        return log_likelihood(model, molecules, orders, seed, batch or BATCH, show)
+
+
+def _write(
+    out: Path,
+    read: list[tuple[Path, Attempts]],
+    likelihoods: list[LogLikelihood] | None,
+    calculating: PropertyScoring | None,
+    scores: list[Score] | None,
+) -> list[str]:
+    """Write one row an attempt; return where each molecule stands, file and frame."""
     from ..evaluation.outputs import csv_cell
     from ..files import write_atomic
 
-    following = iter(scores)
+    likely, calculated, places = iter(likelihoods or ()), iter(scores or ()), []
+    header: list[str] = [*PLACE]
+    if likelihoods is not None:
+        header += LIKELIHOOD
+    if calculating is not None:  # one name for the reasons of each part
+        header += calculating.columns("reason" if likelihoods is None else "property_reason")
     with write_atomic(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(COLUMNS)
+        rows.writerow(header)
         for path, attempts in read:
             for molecule, label, detail in zip(attempts.molecules, attempts.labels, attempts.details, strict=True):
-                place = _place(path, label)
-                row: tuple[object, ...]
-                if molecule is None:
-                    row = (*place, *[None] * (len(COLUMNS) - 3), detail)
-                else:
-                    found = next(following)
-                    row = (
-                        *place, found.n_atoms, found.bound, found.per_atom, found.standard_error,
-                        found.effective_orders, found.n_orders, found.reason,
-                    )  # fmt: skip
+                name, frame = _place(path, label)
+                row: list[Any] = [name, frame, None if molecule is None else len(molecule)]
+                if likelihoods is not None:
+                    row += _likelihood_cells(None if molecule is None else next(likely), detail)
+                if calculating is not None:
+                    row += calculating.cells(None if molecule is None else next(calculated), detail)
                 rows.writerow([csv_cell(value) for value in row])
+                if molecule is not None:
+                    places.append(printable(f"{name}, frame {frame}"))
+    return places
+
+
+def _likelihood_cells(found: LogLikelihood | None, unread: str) -> tuple[Any, ...]:
+    if found is None:
+        return (*[None] * (len(LIKELIHOOD) - 1), unread)
+    return found.bound, found.per_atom, found.standard_error, found.effective_orders, found.n_orders, found.reason
 
 
 def _place(path: Path, label: str) -> tuple[str, int]:
@@ -109,7 +178,7 @@ def _place(path: Path, label: str) -> tuple[str, int]:
     return str(path / name if path.is_dir() else path), int(frame)
 
 
-def _summary(scores: list[LogLikelihood], model: str, n_unread: int) -> list[str]:
+def _summary(scores: list[LogLikelihood], model: str) -> list[str]:
     """Return the lines that say how likely the molecules are together, and how many have no density."""
     import numpy as np
 
@@ -128,8 +197,6 @@ def _summary(scores: list[LogLikelihood], model: str, n_unread: int) -> list[str
         )
     for reason, count in Counter(found.reason for found in scores if found.reason).most_common():
         lines.append(f"{_counted(count, 'molecule')} without a density, left out of the means: {printable(reason)}.")
-    if n_unread:
-        lines.append(f"{_counted(n_unread, 'frame')} cannot be read.")
     return lines
 
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
+from ..versions import installed_versions
 
 DECIDING = ("atomweave", "rdkit", "numpy", "torch", "openbabel-wheel", "openbabel", "networkx", "posebusters", "tblite")
 
 
 def tool_versions(packages: tuple[str, ...] = DECIDING) -> dict[str, str]:
     """Return the version of Python and of each package that is installed."""
-    versions = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    return installed_versions(packages)

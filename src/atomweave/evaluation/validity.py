@@ -77,7 +77,7 @@ def assess(
         workers: processes for the perception of bonds, see `chemistry.bonds.perceive_many`.
         timeout: seconds a molecule.
         lookup: give the verdicts by the look-up table as well, which costs half as much again instead of as much.
-        progress: called with (done, total) now and then, from another thread.
+        progress: called with (done, total).
 
     Raises:
         UsageError: if the lists differ in length.

@@ -6,6 +6,19 @@ They need no fork (unsafe beside torch's threads) and no `if __name__ == "__main
 no pickle passes between them.
 """
 
-from .crew import CRASH, ERROR, MEMORY, TIME_OUT, Failure, available_cpus, run_isolated
+from .crew import CRASH, ERROR, MEMORY, TIME_OUT, Failure, answer_isolated, available_cpus, run_isolated
+from .executors import Executor, Limits, LocalExecutor
 
-__all__ = ["CRASH", "ERROR", "MEMORY", "TIME_OUT", "Failure", "available_cpus", "run_isolated"]
+__all__ = [
+    "CRASH",
+    "ERROR",
+    "MEMORY",
+    "TIME_OUT",
+    "Executor",
+    "Failure",
+    "Limits",
+    "LocalExecutor",
+    "answer_isolated",
+    "available_cpus",
+    "run_isolated",
+]

@@ -13,11 +13,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO, cast
 
 from ..errors import AtomweaveError
@@ -32,6 +33,7 @@ CHUNK = 64  # requests sent at once: few enough to keep all workers busy at the 
 MEMORY_LIMIT = 8 * 2**30  # bytes of address space, of which OpenMP and the like reserve much more than they use
 START_TIMEOUT = 120.0  # s; importing RDKit may be slow on a busy machine or a cold disk
 WATCH_INTERVAL = 0.05  # s
+WAIT = 0.1  # s between two looks at whether to stop
 
 COMMAND = (sys.executable, "-P", "-m", "atomweave.isolation.worker")  # -P: a file in the current folder shadows nothing
 
@@ -42,6 +44,10 @@ class Failure:
 
     reason: str
     detail: str
+
+
+OnAnswer = Callable[[int, bytes | Failure], None]
+"""What takes the number of a request and what came of it."""
 
 
 def run_isolated(
@@ -68,7 +74,7 @@ def run_isolated(
         memory: bytes of address space for one worker.
         chunk: requests handed out at once; fewer where one takes long, so that all workers end together.
         min_per_worker: requests that are worth a further worker, which takes some 0.3 s of CPU to start.
-        progress: called with (done, total) after every chunk, from another thread.
+        progress: called with (done, total) after every `chunk` answers.
         command: what starts a worker.
 
     Returns:
@@ -78,46 +84,122 @@ def run_isolated(
         AtomweaveError: if a worker cannot start.
     """
     n = len(requests)
-    results: list[bytes | Failure | None] = [None] * n
-    chunks = deque(range(start, min(start + chunk, n)) for start in range(0, n, chunk))
-    wanted = min(available_cpus(), n // min_per_worker) if workers is None else workers
-    arguments = (task, json.dumps(dict(options or {})), str(memory))
-    crew = [_Worker((*command, *arguments), timeout) for _ in range(max(1, min(wanted, len(chunks))) if chunks else 0)]
-    done, counting, n_done = threading.Event(), threading.Lock(), 0
+    results: list[bytes | Failure] = [Failure(ERROR, "no answer")] * n
+    n_done = 0
 
-    def serve(worker: _Worker) -> None:
+    def keep(index: int, found: bytes | Failure) -> None:
         nonlocal n_done
-        while chunks and not done.is_set():
+        results[index] = found
+        n_done += 1
+        if progress is not None and (n_done % chunk == 0 or n_done == n):
+            progress(n_done, n)
+
+    answer_isolated(
+        task, enumerate(requests), keep, options=options, timeout=timeout, memory=memory, chunk=chunk, command=command,
+        workers=max(1, min(available_cpus(), n // min_per_worker) if workers is None else workers),
+    )  # fmt: skip
+    return results
+
+
+def answer_isolated(
+    task: str,
+    requests: Iterable[tuple[int, bytes]],
+    on_answer: OnAnswer,
+    *,
+    options: Mapping[str, Any] | None = None,
+    workers: int = 1,
+    timeout: float = 10.0,
+    memory: int = MEMORY_LIMIT,
+    chunk: int = 1,
+    stop: Callable[[], bool] = lambda: False,
+    command: Sequence[str] = COMMAND,
+) -> None:
+    """Answer requests in worker processes, and hand over each answer as soon as it is there.
+
+    Args:
+        task: a name in `tasks.TASKS`.
+        requests: number and bytes of each; drawn as workers become free, from other threads, never two at a time.
+        on_answer: called in this thread with the number of a request and its answer or `Failure`, in any order.
+        options: what the task is told once, as JSON.
+        workers: number of processes at most; one without a request is never started.
+        timeout: seconds of wall-clock time for one request.
+        memory: bytes of address space for one worker.
+        chunk: requests handed out at once.
+        stop: asked ten times a second and more; when it says yes, what is answered is handed over, the rest dropped.
+        command: what starts a worker.
+
+    Raises:
+        AtomweaveError: if a worker cannot start.
+    """
+    arguments = (task, json.dumps(dict(options or {})), str(memory))
+    crew = [Worker((*command, *arguments), timeout) for _ in range(workers)]
+    waiting, drawing, given_up = iter(requests), threading.Lock(), threading.Event()
+    # What the threads have to say: an answer, what went wrong, or None when a worker has no more to do.
+    said: SimpleQueue[tuple[int, bytes | Failure] | BaseException | None] = SimpleQueue()
+
+    def serve(worker: Worker) -> None:
+        try:
+            while not given_up.is_set():
+                with drawing:
+                    turn = list(islice(waiting, chunk))
+                if not turn:
+                    break
+                for (index, _), found in zip(turn, worker.answers([request for _, request in turn]), strict=False):
+                    said.put((index, found))
+        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+            said.put(error)
+        else:
+            said.put(None)
+
+    def hand_over(timeout: float) -> bool:
+        """Pass on the next answer; return whether a worker has come to its end."""
+        match said.get(timeout=timeout):
+            case None:
+                return True
+            case BaseException() as error:
+                raise error
+            case index, found:
+                on_answer(index, found)
+        return False
+
+    try:
+        with ThreadPoolExecutor(len(crew), "isolation") as threads, watching(crew):
             try:
-                turn = chunks.popleft()  # atomic: two threads never get the same chunk
-            except IndexError:
-                return
-            found = worker.answer([requests[index] for index in turn])
-            results[turn.start : turn.start + len(found)] = found  # fewer only if the whole run is given up
-            with counting:
-                n_done += len(found)
-                if progress is not None:
-                    progress(n_done, n)
+                for worker in crew:
+                    threads.submit(serve, worker)
+                n_busy = len(crew)
+                while n_busy and not stop():
+                    with contextlib.suppress(Empty):
+                        n_busy -= hand_over(WAIT)
+            finally:  # also on Ctrl-C: a thread that waits for a reply sees its worker end
+                given_up.set()
+                for worker in crew:
+                    worker.give_up()
+        with contextlib.suppress(Empty):  # what was answered while we gave up
+            while True:
+                hand_over(0)
+    finally:
+        for worker in crew:
+            worker.release()
+
+
+@contextlib.contextmanager
+def watching(crew: Sequence[Worker]) -> Iterator[None]:
+    """End each worker whose current request has used up its time, as long as the block lasts."""
+    done = threading.Event()
 
     def watch() -> None:
         while not done.wait(WATCH_INTERVAL):
             for worker in crew:
                 worker.end_if_overdue()
 
+    watchdog = threading.Thread(target=watch, name="isolation-watchdog", daemon=True)
+    watchdog.start()
     try:
-        with ThreadPoolExecutor(len(crew) + 1, "isolation") as threads:
-            try:
-                threads.submit(watch)
-                for serving in [threads.submit(serve, worker) for worker in crew]:
-                    serving.result()
-            finally:  # also on Ctrl-C: a thread that waits for a reply sees its worker end
-                done.set()
-                for worker in crew:
-                    worker.give_up()
+        yield
     finally:
-        for worker in crew:
-            worker.release()
-    return [found for found in results if found is not None]
+        done.set()
+        watchdog.join()
 
 
 def available_cpus() -> int:
@@ -125,8 +207,8 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _Worker:
-    """One child process, started when first needed and again after its end."""
+class Worker:
+    """One child process, started when first needed and again after its end; `watching` keeps it to its time."""
 
     def __init__(self, command: Sequence[str], timeout: float) -> None:
         self.command, self.timeout = command, timeout
@@ -136,26 +218,27 @@ class _Worker:
         self.overdue = False
         self.given_up = False
 
-    def answer(self, requests: Sequence[bytes]) -> list[bytes | Failure]:
-        """Return one answer a request, starting a new process after each that ends on the way."""
-        found: list[bytes | Failure] = []
-        while len(found) < len(requests) and not self.given_up:
+    def answers(self, requests: Sequence[bytes]) -> Iterator[bytes | Failure]:
+        """Yield one answer a request, starting a new process after each that ends on the way; fewer if given up."""
+        n_answered = 0
+        while n_answered < len(requests) and not self.given_up:
             to_worker, from_worker = _pipes(self.process or self._start())
             try:
                 self._set_deadline(START_TIMEOUT)  # a worker that has stopped reading must not hold us for ever
-                send_requests(to_worker, requests[len(found) :])
-                while len(found) < len(requests):
+                send_requests(to_worker, requests[n_answered:])
+                while n_answered < len(requests):
                     self._set_deadline(self.timeout)
                     reply = receive_reply(from_worker)
                     self._set_deadline(float("inf"))
                     if reply is None or self.overdue:
                         break
-                    found.append(_answer(*reply))
+                    n_answered += 1
+                    yield _answer(*reply)
             except BrokenPipeError:  # it ended while it was being sent to; that counts for its first request
                 pass
-            if len(found) < len(requests) and not self.given_up:
-                found.append(self._post_mortem())
-        return found
+            if n_answered < len(requests) and not self.given_up:
+                n_answered += 1
+                yield self._post_mortem()
 
     def end_if_overdue(self) -> None:
         """End the process if its current request has used up its time (called by the watchdog)."""
@@ -190,6 +273,8 @@ class _Worker:
             self.process = process = subprocess.Popen(  # noqa: S603
                 self.command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
             )
+            if self.given_up:  # while it was being started
+                process.kill()
             self._set_deadline(START_TIMEOUT)
             first = _pipes(process)[1].readline()
             self._set_deadline(float("inf"))

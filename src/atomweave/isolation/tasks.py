@@ -12,6 +12,7 @@ TASKS = {
     "lookup": "chemistry.lookup_task",
     "openbabel": "chemistry.openbabel_task",
     "posebusters": "evaluation.metrics.posebusters_task",
+    "property": "properties.calculation_task",
     "xtb": "evaluation.metrics.relaxation_task",
     "xtb_gap": "evaluation.metrics.gap",
 }

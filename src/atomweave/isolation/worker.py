@@ -7,9 +7,13 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 
 from .frames import ANSWERED, FAILED, OUT_OF_MEMORY, READY, receive_requests, send_reply
 from .tasks import TaskModule, task_module
+
+PARENT_INTERVAL = 0.5  # s between two looks at whether the parent still runs
 
 
 def main() -> None:
@@ -23,6 +27,7 @@ def serve(task: TaskModule, options: dict[str, object], memory: int) -> None:
     """Answer requests for one task within a limit of address space (bytes)."""
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not mix with the replies
+    threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
     task.prepare(options)
     _limit_memory(memory)
     replies.write(READY)
@@ -36,6 +41,13 @@ def serve(task: TaskModule, options: dict[str, object], memory: int) -> None:
             except Exception as error:  # noqa: BLE001 - whatever one molecule brings about is that molecule's reason
                 status, answer = FAILED, f"{type(error).__name__}: {error}".encode()
             send_reply(replies, status, answer)
+
+
+def _leave_with_parent(parent: int) -> None:
+    """End this process soon after its parent's, which may have been killed: nobody waits for the answer any more."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_INTERVAL)
+    os._exit(1)
 
 
 def _limit_memory(n_bytes: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from atomweave.errors import MissingDependencyError, UsageError
 from atomweave.evaluation.metrics.relaxation import KCAL_PER_MOL, Xtb
-from atomweave.evaluation.metrics.xtb import NOT_RELAXED, relax
+from atomweave.chemistry.xtb import NOT_RELAXED, relax
 from atomweave.evaluation.reference import Reference
 from atomweave.isolation import TIME_OUT
 from atomweave.molecule import Molecule

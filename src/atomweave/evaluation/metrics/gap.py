@@ -14,7 +14,7 @@ import numpy as np
 
 from ...chemistry.atoms_frame import pack_atoms, unpack_atoms
 from ...isolation import Failure, run_isolated
-from .xtb import frontier_gap, require_tblite
+from ...chemistry.xtb import frontier_gap, require_tblite
 
 if TYPE_CHECKING:
     from ...molecule import Molecule

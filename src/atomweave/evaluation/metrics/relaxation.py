@@ -26,7 +26,7 @@ from ..metric import Result, Statistics
 from .distortion import mean_changes
 from .relaxation_task import unpack_relaxation
 from .superposition import best_fit_rmsd
-from .xtb import Relaxation, require_tblite
+from ...chemistry.xtb import Relaxation, require_tblite
 
 if TYPE_CHECKING:
     from ..reference import Reference

@@ -10,7 +10,7 @@ import numpy as np
 from ...chemistry.atoms_frame import unpack_atoms
 from ...chemistry.bonds import perceive_atoms, require_rdkit
 from ...chemistry.radii import bonded_pairs
-from .xtb import Relaxation, relax, require_tblite
+from ...chemistry.xtb import Relaxation, relax, require_tblite
 
 
 def prepare(options: dict[str, Any]) -> None:  # noqa: ARG001 - what every task offers

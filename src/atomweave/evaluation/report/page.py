@@ -56,7 +56,7 @@ def write_report(
         provenance={name: str(value) for name, value in provenance.items()},
         headline=headline,
     )
-    _write(path, page)
+    write_page(path, page)
 
 
 def write_evaluation_report(path: str | Path, evaluation: Evaluation, max_molecules: int = MAX_MOLECULES) -> None:
@@ -72,17 +72,22 @@ def write_evaluation_report(path: str | Path, evaluation: Evaluation, max_molecu
     records = wall_records(evaluation, max_molecules)
     n_attempts = sum(len(sample) for scored in evaluation.sets for sample in scored.samples)
     contents = page_contents(evaluation)
-    _write(path, render("evaluation.html.j2", evaluation_title(evaluation), records, n_attempts, **contents))
+    write_page(path, render("evaluation.html.j2", evaluation_title(evaluation), records, n_attempts, **contents))
 
 
-def render(template: str, title: str, records: Sequence[Mapping[str, Any]], n_attempts: int, **contents: Any) -> str:
+def render(
+    template: str, title: str, records: Sequence[Mapping[str, Any]], n_attempts: int, *, folder: Path = HERE,
+    chosen: str = "the first of each set, not picked", **contents: Any,
+) -> str:  # fmt: skip
     """Return a page's text.
 
     Args:
-        template: one of this folder's.
+        template: its file's name.
         title: heading.
         records: the attempts on the wall.
         n_attempts: how many there are in all.
+        folder: of the template, if it is not this one; it may extend and include those of this one.
+        chosen: how those on the wall were chosen, where they are not all.
         contents: what else the template shows.
     """
     try:
@@ -93,9 +98,13 @@ def render(template: str, title: str, records: Sequence[Mapping[str, Any]], n_at
 
     viewer, behaviour, style = (_asset(name) for name in (f"assets/{VIEWER}", "page.js", "page.css"))
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FileSystemLoader(HERE)
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FileSystemLoader([folder, HERE]),
     )
-    chosen = "all of them" if len(records) >= n_attempts else "the first of each set, not picked"
+    chosen = "all of them" if len(records) >= n_attempts else chosen
     return environment.get_template(template).render(
         title=title,
         n_attempts=n_attempts,
@@ -117,7 +126,8 @@ def script_safe_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _write(path: str | Path, page: str) -> None:
+def write_page(path: str | Path, page: str) -> None:
+    """Write a page, the whole file or nothing."""
     with write_atomic(path) as temporary:
         temporary.write_text(
             page, encoding="utf-8", errors="replace"

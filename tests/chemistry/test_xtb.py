@@ -12,7 +12,7 @@ from atomweave.errors import MissingDependencyError
 from atomweave.evaluation.metrics.gap import frontier_gaps
 from atomweave.evaluation.metrics.relaxation_task import answer, pack_relaxation, same_graph, unpack_relaxation
 from atomweave.evaluation.metrics.superposition import best_fit_rmsd
-from atomweave.evaluation.metrics.xtb import (
+from atomweave.chemistry.xtb import (
     BOHR,
     HARTREE,
     NO_FIELD,

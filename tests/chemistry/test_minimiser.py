@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from atomweave.evaluation.metrics.minimiser import SOFTEST, STIFFNESS, minimise, model_hessian
+from atomweave.chemistry.minimiser import SOFTEST, STIFFNESS, minimise, model_hessian
 from reference import worked_molecules as worked
 
 CENTRE = np.array([[1.0, -2.0, 0.5], [0.0, 0.3, 0.0]])

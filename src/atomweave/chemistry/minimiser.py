@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...chemistry.radii import COVALENT_RADII
+from .radii import COVALENT_RADII
 
 STIFFNESS = 30.0  # eV/Å^2 of two atoms at bonding distance
 SOFTEST = 2.0  # eV/Å^2 of motions in which no two atoms approach each other

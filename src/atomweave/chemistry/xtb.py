@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import MissingDependencyError
+from ..errors import MissingDependencyError
 from .minimiser import minimise, model_hessian
 
 if TYPE_CHECKING:
@@ -83,16 +83,42 @@ def frontier_gap(numbers: np.ndarray, positions: np.ndarray) -> float:
         numbers: (n_atoms,) atomic numbers.
         positions: (n_atoms, 3) Å.
     """
-    from tblite.exceptions import TBLiteRuntimeError
-
     if int(np.sum(numbers, dtype=np.int64)) % 2 or int(np.max(numbers)) > HEAVIEST:
         return float("nan")
-    try:
-        found = _calculator(numbers, positions).singlepoint()
-    except TBLiteRuntimeError:  # it says so only when the field does not converge
+    found = single_point(numbers, positions)
+    if found is None:
         return float("nan")
-    energies, occupied = found.get("orbital-energies"), found.get("orbital-occupations") > 1.0
-    return float(energies[~occupied].min() - energies[occupied].max()) * HARTREE if (~occupied).any() else float("nan")
+    highest, lowest = frontier_orbitals(found)
+    return lowest - highest
+
+
+def single_point(numbers: np.ndarray, positions: np.ndarray, field: np.ndarray | None = None) -> Any:
+    """Return tblite's result for a neutral closed shell, in atomic units; None if its field does not converge.
+
+    Args:
+        numbers: (n_atoms,) atomic numbers.
+        positions: (n_atoms, 3) Å.
+        field: (3,) Hartree/(e Bohr), a uniform electric field.
+    """
+    from tblite.exceptions import TBLiteRuntimeError
+
+    calculator = _calculator(numbers, positions)
+    if field is not None:
+        from tblite.library import ffi
+
+        # tblite 0.7 documents an array but passes on what it is given as it is.
+        calculator.add("electric-field", ffi.from_buffer("double[]", np.ascontiguousarray(field, np.float64)))
+    try:
+        return calculator.singlepoint()
+    except TBLiteRuntimeError:  # it says so only when the field does not converge
+        return None
+
+
+def frontier_orbitals(found: Any) -> tuple[float, float]:
+    """Return the energies of the highest occupied and the lowest empty orbital (eV) of a `single_point`, NaN if none."""
+    energies, occupied = found.get("orbital-energies") * HARTREE, found.get("orbital-occupations") > 1.0
+    lowest = float(energies[~occupied].min()) if (~occupied).any() else float("nan")
+    return float(energies[occupied].max()), lowest
 
 
 def require_tblite() -> None:
@@ -101,7 +127,7 @@ def require_tblite() -> None:
         import tblite.interface  # noqa: F401
     except ImportError:
         raise MissingDependencyError(
-            "relaxation needs tblite, which is not installed: pip install 'atomweave[xtb]'."
+            "GFN2-xTB needs tblite, which is not installed: pip install 'atomweave[xtb]'."
         ) from None
 
 

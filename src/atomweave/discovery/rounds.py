@@ -1,0 +1,240 @@
+"""Rounds after the recipe: grow many, pick the most promising, calculate these, teach the best of all so far.
+
+A round's budget of calculations has two parts. A fifth goes to valid molecules drawn by lot, before anything is known
+of them: they say what the model draws, picks left aside. The others go to the best by the screen among those that are
+new, distinct and pass the checks of `sense`. Whatever gets a value may teach the next model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..data.store import MoleculeStore
+from .drawn import Drawn, draw
+from .finetune import finetune
+from .measured import SCORES, Measured, blank, scored_entries
+from .novelty import Seen
+from .plan import Plan
+from .provenance import DROPPED, FAILED, PASSED_OVER, PICKED, RANDOM, SCORED, Entry, Provenance
+from .screening import Calibration, features
+from .select import TRAIN, VALID, joined, part
+from .sense import check
+from .work import Work
+
+if TYPE_CHECKING:
+    from ..chemistry.bonds import Perception
+    from ..evaluation.validity import Verdict
+    from ..molecule import Molecule
+
+FOUND = "found"
+"""Split of what a round teaches: molecules that the run found itself."""
+
+BY_LOT = 5
+"""One in so many calculations of a round goes to a molecule drawn by lot."""
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """What came of one round.
+
+    Attributes:
+        number: from 1.
+        measured: its molecules.
+        calibration: by which they were picked; None where nothing had been calculated before.
+        taught: how many molecules taught the next model, and how many of these the run itself found.
+        weights: of the next model.
+    """
+
+    number: int
+    measured: Measured
+    calibration: Calibration | None
+    taught: tuple[int, int]
+    weights: Path
+
+
+def run_round(
+    number: int, weights: Path, earlier: Sequence[Measured], selection: MoleculeStore, folder: Path, plan: Plan,
+    seen: Seen, work: Work,
+) -> Round:  # fmt: skip
+    """Run one round, or what is left of it.
+
+    Args:
+        number: from 1.
+        weights: to grow with.
+        earlier: every set that was scored before.
+        selection: the biased set of the data.
+        folder: of the run.
+        plan: what is looked for.
+        seen: what is in the training split.
+        work: how to compute.
+    """
+    name, own = f"round {number}", folder / "rounds" / str(number)
+    drawn = draw(name, weights, plan.grow, plan.seed + number, own / "molecules.sdf", plan, work)
+    provenance = Provenance(folder / "provenance.sqlite")
+    calibration = calibrated(earlier, folder, plan, work)
+    entries = provenance.entries(name)
+    if not entries:
+        known = {entry.smiles for measured in earlier for entry in measured.entries if entry.fate in {SCORED, FAILED}}
+        entries = picked(drawn, number, known, calibration, folder, plan, seen, work)
+        provenance.replace(name, entries)
+    entries = scored_entries(drawn, entries, folder, plan, work)
+    provenance.replace(name, entries)
+    measured = Measured(drawn, tuple(entries), plan)
+    lesson = own / "teaching.safetensors"
+    if not lesson.exists():
+        elite(selection, [*earlier, measured], plan, work).write(lesson)
+    pool = MoleculeStore.open(lesson)
+    taught = finetune(weights, pool, own / "finetuned.safetensors", plan, plan.round_epochs, name, work)
+    return Round(number, measured, calibration, (len(pool.splits[TRAIN]), len(pool.splits[FOUND])), taught)
+
+
+def picked(
+    drawn: Drawn, number: int, known: set[str], calibration: Calibration | None, folder: Path, plan: Plan, seen: Seen,
+    work: Work,
+) -> list[Entry]:  # fmt: skip
+    """Return one entry an attempt that says what becomes of it: to be scored by lot, picked, passed over or dropped.
+
+    Args:
+        drawn: the molecules.
+        number: of the round.
+        known: SMILES that were scored in earlier sets.
+        calibration: of the screen; None ranks by the screened value itself.
+        folder: of the run.
+        plan: gives the budget.
+        seen: what is in the training split.
+        work: how to compute.
+    """
+    n_random = max(1, plan.budget // BY_LOT)
+    lot = set(drawn.lot(n_random).tolist())
+    entries = [blank(drawn, index, number) for index in range(len(drawn))]
+    taken = set(known)
+    open_ = []  # attempts that may yet be picked
+    for index in drawn.valid.tolist():
+        entry = replace(entries[index], novel=seen.novel(entries[index].smiles))
+        refused = drawn.refusals[index]
+        if index in lot:
+            entry = replace(entry, drawn=RANDOM, fate=FAILED if refused else entry.fate, reason=refused or entry.reason)
+        elif reason := refused or _repeated(entry, taken):
+            entry = replace(entry, fate=DROPPED, reason=reason)
+        else:
+            open_.append(index)
+        taken.add(entry.smiles)
+        entries[index] = entry
+    for index, found in zip(open_, check(_perceptions(drawn, open_), plan.sa_max, work), strict=True):
+        fate = DROPPED if found.reason else PASSED_OVER
+        entries[index] = replace(
+            entries[index], synthetic_accessibility=found.accessibility, fate=fate, reason=found.reason
+        )
+    open_ = [index for index in open_ if entries[index].fate == PASSED_OVER]
+    molecules = _molecules(drawn, open_)
+    screened = screen(molecules, folder, plan, work, f"of round {number}")
+    has = np.isfinite(screened)
+    for index in np.array(open_)[~has].tolist():
+        entries[index] = replace(entries[index], fate=DROPPED, reason=f"no value by {plan.screen}")
+    kept = [index for index, one in zip(open_, has.tolist(), strict=True) if one]
+    x = features(_molecules(drawn, kept), screened[has])
+    predicted = screened[has] if calibration is None else calibration.predict(x)
+    for place, at in enumerate(plan.objective.order(predicted).tolist()):
+        told = {"screened": float(screened[has][at])}
+        if calibration is not None:
+            told["predicted"] = float(predicted[at])
+        among = place < plan.budget - n_random
+        entries[kept[at]] = replace(
+            entries[kept[at]], drawn=PICKED if among else "", reason="" if among else "others promise more", **told
+        )
+    return entries
+
+
+def calibrated(earlier: Sequence[Measured], folder: Path, plan: Plan, work: Work) -> Calibration | None:
+    """Return the fit of the property on everything that has a value so far; None where that is nothing."""
+    pairs = [(one.drawn.verdicts[entry.index].molecule, entry.value) for one in earlier for entry in one.scored()]
+    molecules = [molecule for molecule, _ in pairs if molecule is not None]
+    values = np.array([value for _, value in pairs], float)
+    screened = screen(molecules, folder, plan, work, "for the calibration")
+    has = np.isfinite(screened)
+    if not has.any():
+        return None
+    return Calibration.fit(features(molecules, screened)[has], values[has])
+
+
+def screen(molecules: Sequence[Molecule], folder: Path, plan: Plan, work: Work, what: str) -> np.ndarray:
+    """Return what the screening method finds for each molecule; (n,), NaN where it finds nothing."""
+    from ..properties.scoring import score
+
+    if not molecules:
+        return np.zeros(0)
+    work.say(f"screening {len(molecules):,} molecules {what}: {plan.target} by {plan.screen}")
+    with work.progress("screening", "molecules") as show:
+        found = score(
+            molecules, (plan.target,), plan.screen, results=folder / SCORES, executor=work.executor, progress=show
+        )
+    return np.array([np.nan if one.reason else one.values[plan.target] for one in found])
+
+
+def elite(selection: MoleculeStore, sets: Sequence[Measured], plan: Plan, work: Work) -> MoleculeStore:
+    """Return the best molecules of data and run together, each once, as a store to teach; split "found" is the run's.
+
+    Args:
+        selection: the biased set of the data, with the splits "train" and "valid".
+        sets: of the run, scored.
+        plan: gives how many.
+        work: processes.
+    """
+    objective, learnt = plan.objective, selection.splits[TRAIN]
+    ours = found_good(sets, plan, work)
+    values = np.concatenate([objective.values(selection)[learnt], [value for value, _ in ours]])
+    best = objective.order(values)[: plan.elite]
+    of_data, of_run = best[best < len(learnt)], best[best >= len(learnt)] - len(learnt)
+    stores = [part(selection, learnt[of_data], {})] if len(of_data) else []
+    if len(of_run):
+        stores.append(MoleculeStore.from_molecules([ours[place][1] for place in of_run.tolist()]))
+    watched = part(selection, selection.splits[VALID], {})
+    splits = {
+        TRAIN: np.arange(len(best)),
+        FOUND: np.arange(len(of_data), len(best)),
+        VALID: np.arange(len(best), len(best) + len(watched)),
+    }
+    return joined([*stores, watched], splits)
+
+
+def found_good(sets: Sequence[Measured], plan: Plan, work: Work) -> list[tuple[float, Molecule]]:
+    """Return value and molecule of what sets found: good, novel, each once, and past the checks, which picks are."""
+    objective = plan.objective
+    found: dict[str, tuple[Entry, Verdict]] = {}
+    for measured in sets:
+        for entry in measured.scored():
+            if entry.novel is not False and objective.good(np.array([entry.value], float))[0]:
+                found.setdefault(entry.smiles, (entry, measured.drawn.verdicts[entry.index]))
+    by_lot = [smiles for smiles, (entry, _) in found.items() if entry.drawn == RANDOM]
+    seen_by = check(
+        [verdict.perception for smiles in by_lot if (verdict := found[smiles][1]).perception is not None],
+        plan.sa_max, work,
+    )  # fmt: skip
+    senseless = {smiles for smiles, sense in zip(by_lot, seen_by, strict=True) if sense.reason}
+    return [
+        (float(entry.value), replace(verdict.molecule, properties={objective.target: entry.value, "smiles": smiles}))
+        for smiles, (entry, verdict) in found.items()
+        if smiles not in senseless and entry.value is not None and verdict.molecule is not None
+    ]
+
+
+def _repeated(entry: Entry, taken: set[str]) -> str:
+    """Return why a molecule needs no calculation: there was one, or the data hold its value."""
+    if entry.smiles in taken:
+        return "drawn before"
+    return "in the training data" if entry.novel is False else ""
+
+
+def _perceptions(drawn: Drawn, indices: Sequence[int]) -> list[Perception]:
+    found = [drawn.verdicts[index].perception for index in indices]
+    return [perception for perception in found if perception is not None]
+
+
+def _molecules(drawn: Drawn, indices: Sequence[int]) -> list[Molecule]:
+    found = [drawn.verdicts[index].molecule for index in indices]
+    return [molecule for molecule in found if molecule is not None]

@@ -1,0 +1,156 @@
+"""Properties by density functional theory (PySCF): restricted Kohn-Sham, neutral, closed shell, in vacuum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..chemistry.minimiser import minimise, model_hessian
+from ..errors import MissingDependencyError
+from ..species import SYMBOLS
+from . import mixed_basis
+from .field import Field, converged_field
+from .methods import QM9_BASIS
+from .reasons import NO_EMPTY_ORBITAL, NO_PARAMETERS, NOT_CONVERGED, NOT_RELAXED, Unavailable
+from .response import polarizability
+from .units import BOHR, DEBYE, HARTREE
+
+if TYPE_CHECKING:
+    from .methods import Method
+
+MEMORY = 3_000
+"""MB; integrals that need no more are kept, others made again whenever they are needed."""
+
+
+def values(
+    numbers: np.ndarray, positions: np.ndarray, properties: Sequence[str], method: Method, threads: int = 1
+) -> dict[str, float]:
+    """Return properties of a neutral closed shell; arguments and units as `calculate.calculate` has them.
+
+    Raises:
+        Unavailable: with the reason, if there are none.
+        MissingDependencyError: if PySCF is not installed.
+    """
+    require_pyscf()
+    from pyscf import lib
+
+    with lib.with_omp_threads(threads):
+        field = _field(numbers, positions, method)
+        homo = field.energies[field.n_occupied - 1] * HARTREE
+        calculated = {"homo": homo, "energy": field.energy * HARTREE}
+        if {"gap", "lumo", "polarizability"} & set(properties):
+            if field.n_occupied == len(field.energies):
+                raise Unavailable(NO_EMPTY_ORBITAL)
+            lumo = field.energies[field.n_occupied] * HARTREE
+            calculated |= {"lumo": lumo, "gap": lumo - homo}
+        if "dipole" in properties:
+            dipole = field.exact.dip_moment(field.exact.mol, field.density, unit="AU", verbose=0)
+            calculated["dipole"] = np.linalg.norm(dipole) * DEBYE
+        if "polarizability" in properties:
+            calculated["polarizability"] = polarizability(field, float(method.settings["polarizability_error"]))
+    return {name: float(calculated[name]) for name in properties}
+
+
+def minimum(numbers: np.ndarray, positions: np.ndarray, method: Method, threads: int = 1) -> np.ndarray:
+    """Return the positions (n_atoms, 3) in Å of the nearest minimum.
+
+    Raises:
+        Unavailable: with the reason, if none is reached.
+        MissingDependencyError: if PySCF is not installed.
+    """
+    require_pyscf()
+    from pyscf import lib
+
+    density: np.ndarray | None = None
+
+    def energy_of(positions: np.ndarray) -> tuple[float, np.ndarray] | None:
+        nonlocal density
+        try:
+            field = _field(numbers, positions, method, density)
+        except Unavailable as unavailable:
+            if unavailable.reason != NOT_CONVERGED:
+                raise
+            return None
+        density = field.density
+        return field.energy * HARTREE, energy_gradient(field) * (HARTREE / BOHR)
+
+    threshold, most = float(method.settings["relaxed_force"]), int(method.settings["relaxed_energies"])
+    with lib.with_omp_threads(threads):
+        found = minimise(energy_of, positions, model_hessian(numbers, positions), threshold, most)
+    if found is None:
+        raise Unavailable(NOT_CONVERGED)
+    if found.largest_force > threshold:
+        raise Unavailable(NOT_RELAXED)
+    return found.positions
+
+
+def energy_gradient(field: Field) -> np.ndarray:
+    """Return the gradient of the energy by the positions, (n_atoms, 3) Hartree/Bohr.
+
+    Orbitals of the mixed basis are fixed combinations of Cartesian functions, so that the ordinary formula over those
+    holds for them.
+    """
+    engine = field.exact
+    engine.mo_coeff, engine.mo_energy, engine.mo_occ = field.coefficients, field.energies, field.occupations
+    return np.asarray(engine.nuc_grad_method().kernel())
+
+
+def require_pyscf() -> None:
+    """Raise `MissingDependencyError` with the extra to install if there is no PySCF."""
+    try:
+        import pyscf.dft  # noqa: F401
+    except ImportError:
+        raise MissingDependencyError(
+            "density functional theory needs PySCF, which is not installed: pip install 'atomweave[qc]'."
+        ) from None
+
+
+def _field(numbers: np.ndarray, positions: np.ndarray, method: Method, guess: np.ndarray | None = None) -> Field:
+    mol = _mol(numbers, positions, method.basis)
+    functions = mixed_basis.span(mol) if method.basis == QM9_BASIS else np.eye(mol.nao)
+    return converged_field(mol, method.functional, functions, method.settings, guess)
+
+
+def _mol(numbers: np.ndarray, positions: np.ndarray, basis: str) -> Any:
+    from pyscf import gto
+
+    elements = sorted(set(np.asarray(numbers).tolist()))
+    own = basis == QM9_BASIS
+    shells, cores = (_own(elements), {}) if own else _packaged(elements, basis)
+    atoms = [(SYMBOLS[number], position) for number, position in zip(numbers, positions, strict=True)]
+    return gto.M(
+        atom=atoms, unit="Angstrom", basis=shells, ecp=cores, cart=own, max_memory=MEMORY, verbose=0,
+        parse_arg=False, dump_input=False,
+    )  # fmt: skip
+
+
+def _own(elements: Sequence[int]) -> dict[str, Any]:
+    if not mixed_basis.ELEMENTS.issuperset(elements):
+        raise Unavailable(NO_PARAMETERS)
+    return mixed_basis.shells(elements)
+
+
+def _packaged(elements: Sequence[int], basis: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return PySCF's basis and the potentials that stand for inner shells where the basis needs them, by symbol."""
+    import warnings
+
+    from pyscf.gto import basis as bases
+    from pyscf.lib.exceptions import BasisNotFoundError
+
+    shells, cores = {}, {}
+    for symbol in (SYMBOLS[number] for number in elements):
+        with warnings.catch_warnings():  # about packages that might know more bases
+            warnings.simplefilter("ignore", UserWarning)
+            try:
+                shells[symbol] = bases.load(basis, symbol)
+            except BasisNotFoundError:
+                raise Unavailable(NO_PARAMETERS) from None
+            try:
+                core = bases.load_ecp(basis, symbol)
+            except RuntimeError:  # a basis without any
+                core = []
+        if core:
+            cores[symbol] = core
+    return shells, cores

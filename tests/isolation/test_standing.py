@@ -1,0 +1,74 @@
+"""A child stands by for the next request of its run, and ends with its run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from atomweave.isolation import TIME_OUT, Failure, standing
+from atomweave.isolation.standing import Order, answer_standing, end_standing
+
+TROUBLED = (sys.executable, "-P", str(Path(__file__).with_name("troubled_worker.py")))
+
+
+@pytest.fixture(autouse=True)
+def _troubled(monkeypatch):
+    monkeypatch.setattr(standing, "COMMAND", TROUBLED)
+    yield
+    for run in ("a", "b"):
+        end_standing(run)
+
+
+def order(run: str, folder: Path, timeout: float = 60.0) -> Order:
+    return Order(run, "troubled", json.dumps({"folder": str(folder)}), timeout, 1 << 30)
+
+
+def children(folder: Path) -> list[int]:
+    return [int(file.name) for file in folder.iterdir()]
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_one_child_answers_many_requests_and_is_replaced_when_it_ends(tmp_path):
+    assert [answer_standing(order("a", tmp_path), request) for request in (b"a", b"b", b"c")] == [b"A", b"B", b"C"]
+    assert len(children(tmp_path)) == 1
+    lost = answer_standing(order("a", tmp_path), b"die")
+    assert isinstance(lost, Failure)
+    assert answer_standing(order("a", tmp_path), b"d") == b"D"
+    assert len(children(tmp_path)) == 2
+
+
+def test_a_request_is_kept_to_its_time(tmp_path):
+    found = answer_standing(order("a", tmp_path, timeout=0.5), b"hang")
+    assert found == Failure(TIME_OUT, "no answer within 0.5 s")
+
+
+def test_the_end_of_a_run_ends_its_children_only_also_at_work(tmp_path, monkeypatch):
+    assert answer_standing(order("b", tmp_path), b"b") == b"B"
+    (other,) = children(tmp_path)
+    found: list[bytes | Failure] = []
+    asking = threading.Thread(target=lambda: found.append(answer_standing(order("a", tmp_path), b"hang")))
+    asking.start()
+    began = time.monotonic()
+    while len(children(tmp_path)) < 2 and time.monotonic() - began < 60:
+        time.sleep(0.02)
+    end_standing("a")
+    asking.join(60)
+    assert [entry.detail for entry in found] == ["the run was ended"]
+    assert [child for child in children(tmp_path) if is_running(child)] == [other]
+    # One whose run never ended it goes when it has been idle for long.
+    monkeypatch.setattr(standing, "IDLE_SECONDS", 0.0)
+    assert answer_standing(order("a", tmp_path), b"c") == b"C"
+    assert not is_running(other)
