@@ -31,6 +31,7 @@ VARIANTS: dict[str, list[str]] = {
     "adam": ["training.optimizer.kind=adam", "training.learning_rate=0.001"],
     "half the learning rate": ["training.learning_rate=0.001"],
     "twice the learning rate": ["training.learning_rate=0.004"],
+    "four times the learning rate": ["training.learning_rate=0.008"],
     "no torsion series": ["model.position_head.n_harmonics=0"],
     "no noise": ["model.augmentation.noise=0.0"],
     "noise 0.05 Å": ["model.augmentation.noise=0.05"],
