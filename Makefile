@@ -2,6 +2,7 @@
 #   make sample   grow 100 molecules with the weights that ship: molecules.sdf, molecules.html
 #   make test     all tests but the long ones        make test-long   those as well
 #   make lint     style, format, types               make bench       speed, one JSON line a figure
+#   make qm9-level    calculated properties of twenty molecules of QM9 beside the published ones; some minutes
 #   make figures  docs/figures, but for the ablation make qm9         data/qm9.safetensors
 #   make results  docs/results.md, measured anew     make reference   what samples are compared with, from QM9
 #   make train-next   the next leg of the weights that ship
@@ -25,7 +26,7 @@ RESULTS_SPEEDS ?= startup memory training growing policy naive scaling evaluatio
 FIGURES ?= shipped_figures octahedron random_signals resolution_study
 GPU_BUNDLE := gpu-bundle/qm9.safetensors
 
-.PHONY: sample test test-long lint bench results reference figures qm9 train-next gpu-bundle gpu-check clean
+.PHONY: sample test test-long qm9-level lint bench results reference figures qm9 train-next gpu-bundle gpu-check clean
 
 sample: .venv/installed-to-use
 	$(BIN)/atomweave sample $(WEIGHTS) -n 100 --seed 0 --force -o molecules.sdf --report molecules.html
@@ -36,6 +37,9 @@ test: .venv/installed-to-develop
 
 test-long: .venv/installed-to-develop
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "long or not long" --timeout 3600
+
+qm9-level: .venv/installed-to-develop
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -s -m long tests/properties/test_qm9_level.py
 
 lint: .venv/installed-to-develop
 	$(BIN)/ruff check

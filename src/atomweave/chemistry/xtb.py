@@ -115,7 +115,7 @@ def single_point(numbers: np.ndarray, positions: np.ndarray, field: np.ndarray |
 
 
 def frontier_orbitals(found: Any) -> tuple[float, float]:
-    """Return the energies of the highest occupied and the lowest empty orbital (eV) of a `single_point`, NaN if none."""
+    """Return the energies (eV) of a `single_point`'s highest occupied and lowest empty orbital, NaN if none is."""
     energies, occupied = found.get("orbital-energies") * HARTREE, found.get("orbital-occupations") > 1.0
     lowest = float(energies[~occupied].min()) if (~occupied).any() else float("nan")
     return float(energies[occupied].max()), lowest

@@ -18,8 +18,8 @@ from .methods import Method, check_properties, relaxing_method
 from .reasons import CHARGED, COINCIDENT, ODD_ELECTRONS, OPEN_SHELL_ATOM, RADICAL, Unavailable
 
 CLOSEST = 0.4
-"""Å; atoms nearer than this are no molecule. Even two hydrogen atoms, with no inner shells, are there above the energy
-of two free atoms, which their repulsive wall crosses at 0.42 Å."""
+"""Å; atoms nearer than this are no molecule. Even hydrogen, which has no inner shells, is pushed apart there: below
+0.41 Å, H2 has a higher energy than two free atoms (W. Kolos, L. Wolniewicz, J. Chem. Phys. 43, 2429 (1965))."""
 
 CLOSED_SHELL_ATOMS = frozenset((2, 4, 10, 12, 18, 20, 30, 36, 38, 46, 48, 54, 56, 70, 80, 86))
 """Atomic numbers of free atoms whose ground state is a singlet with one configuration."""

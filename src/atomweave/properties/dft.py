@@ -12,7 +12,7 @@ from ..errors import MissingDependencyError
 from ..species import SYMBOLS
 from . import mixed_basis
 from .field import Field, converged_field
-from .methods import QM9_BASIS
+from .methods import PACKAGED, QM9_BASIS
 from .reasons import NO_EMPTY_ORBITAL, NO_PARAMETERS, NOT_CONVERGED, NOT_RELAXED, Unavailable
 from .response import polarizability
 from .units import BOHR, DEBYE, HARTREE
@@ -118,7 +118,7 @@ def _mol(numbers: np.ndarray, positions: np.ndarray, basis: str) -> Any:
 
     elements = sorted(set(np.asarray(numbers).tolist()))
     own = basis == QM9_BASIS
-    shells, cores = (_own(elements), {}) if own else _packaged(elements, basis)
+    shells, cores = (_own(elements), {}) if own else _packaged(elements, basis.removeprefix(PACKAGED))
     atoms = [(SYMBOLS[number], position) for number, position in zip(numbers, positions, strict=True)]
     return gto.M(
         atom=atoms, unit="Angstrom", basis=shells, ecp=cores, cart=own, max_memory=MEMORY, verbose=0,

@@ -1,16 +1,16 @@
 """The self-consistent field of Kohn-Sham orbitals, in two passes over the exact integrals where others take ten.
 
 The four-centre integrals take nearly all the time of an ordinary calculation. Fitted with an auxiliary basis they take
-a tenth, and the frontier orbitals come out a few hundredths of an eV off. So the fitted equations, on a coarse grid,
-are solved first; then the exact Fock matrix of their solution is made, and what it has beyond the fitted one is added to
-the fitted equations, which are solved again. That correction hardly depends on the density: the orbitals of the second
-round usually satisfy the exact equations, which is what decides. The second exact Fock matrix comes from the first and
-the small change of the density, so that most integrals are screened away. Nothing fitted is left in the result.
+a tenth, and on a coarse grid the gap comes out a hundredth of an eV off. So these equations are solved first. Then the
+exact Fock matrix of their solution is made, what it has beyond the fitted one is added to the fitted equations, and
+these are solved again. That correction hardly depends on the density: the orbitals of the second round usually satisfy
+the exact equations, which is what decides. The second exact Fock matrix comes from the first and the small change of
+the density, so that many integrals are screened away. Nothing fitted is left in the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 FITTING_BASIS = "def2-universal-jkfit"
 """F. Weigend, J. Comput. Chem. 29, 167 (2008)."""
+
+SAME_EVERYWHERE = {"b3lyp": "b3lypg"}
+"""Functional -> PySCF's name of Gaussian's form; what `b3lyp` means there is open to a user's settings."""
 
 COARSE_GRID = 0
 FIRST_TOLERANCE = 3e-4  # Hartree; the fitted equations are off by ten times as much
@@ -103,12 +106,12 @@ def converged_field(
     orbitals = Orbitals.of(basis.T @ (core + fitted.get_veff(mol, np.asarray(first))) @ basis, n_occupied)
     tolerance, goal = FIRST_TOLERANCE, float(settings["orbital_gradient"])
     density = potential = None
+
+    def fitted_fock(orbitals: Orbitals) -> np.ndarray:
+        return basis.T @ (core + correction + fitted.get_veff(mol, _density(basis, orbitals))) @ basis
+
     for _ in range(MAX_ROUNDS):
-
-        def fock_of(orbitals: Orbitals, correction: np.ndarray = correction) -> np.ndarray:
-            return basis.T @ (core + fitted.get_veff(mol, _density(basis, orbitals)) + correction) @ basis
-
-        orbitals = _solved(fock_of, orbitals, tolerance)
+        orbitals = _solved(fitted_fock, orbitals, tolerance)
         density, before = _density(basis, orbitals), density
         potential = exact.get_veff(mol, density, before, potential)
         fock = basis.T @ (core + potential) @ basis
@@ -127,16 +130,15 @@ def _engines(mol: Any, functional: str, settings: Mapping[str, Setting]) -> tupl
     """Return PySCF's objects that make exact and fitted Fock matrices."""
     from pyscf import dft
 
-    exact = dft.RKS(mol, xc=functional)
+    name = SAME_EVERYWHERE.get(functional, functional)
+    exact = dft.RKS(mol, xc=name)
     exact.grids.level, exact.direct_scf_tol = int(settings["grid_level"]), float(settings["screening"])
-    fitted = dft.RKS(mol, xc=functional).density_fit(auxbasis=FITTING_BASIS)
+    fitted = dft.RKS(mol, xc=name).density_fit(auxbasis=FITTING_BASIS)
     fitted.grids.level = COARSE_GRID
-    for engine in (exact, fitted):
-        engine.small_rho_cutoff = 0  # else points of the grid are dropped according to the first density
     return exact, fitted
 
 
-def _solved(fock_of: Any, start: Orbitals, tolerance: float) -> Orbitals:
+def _solved(fock_of: Callable[[Orbitals], np.ndarray], start: Orbitals, tolerance: float) -> Orbitals:
     """Solve the fitted equations; where the quick way fails, with short steps."""
     found = self_consistent(fock_of, start, tolerance, MAX_CYCLES)
     if found is None:

@@ -111,7 +111,7 @@ def parse_method(text: str) -> Method:
         return Method(XTB, "tblite", "", "", tuple(PROPERTIES), XTB_SETTINGS)
     functional, slash, basis = name.partition("/")
     if not slash:
-        raise UsageError(f"unknown method {text!r}, wanted functional/basis or {XTB}: {did_you_mean(name, NAMED)}")
+        raise UsageError(f"unknown method {text!r}, wanted functional/basis or {XTB}, {did_you_mean(name, NAMED)}")
     if basis != PACKAGED + QM9_BASIS:
         basis = basis.removeprefix(PACKAGED)
     name = f"{functional}/{basis}"
@@ -173,6 +173,4 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _no_pyscf(text: str) -> MissingDependencyError:
-    return MissingDependencyError(
-        f"method {text!r} needs PySCF, which is not installed: pip install 'atomweave[qc]' (or one of {', '.join(NAMED)})."
-    )
+    return MissingDependencyError(f"method {text!r} needs PySCF, which is not installed: pip install 'atomweave[qc]'.")

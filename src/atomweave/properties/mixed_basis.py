@@ -5,8 +5,8 @@ computed over Cartesian functions throughout and orbitals are restricted to the 
 shell holds seven pure functions and three of p symmetry, which are left out.
 
 Exponents: P. C. Hariharan, J. A. Pople, Theor. Chim. Acta 28, 213 (1973) for hydrogen's p and the single d shell, 0.8;
-M. J. Frisch, J. A. Pople, J. S. Binkley, J. Chem. Phys. 80, 3265 (1984) for two d shells in place of one, with twice and
-half its exponent, and for f. PySCF's packaged basis of the same name has others.
+M. J. Frisch, J. A. Pople, J. S. Binkley, J. Chem. Phys. 80, 3265 (1984) for two d shells in place of one, with twice
+and half its exponent, and for f. PySCF's packaged basis of the same name has others.
 """
 
 from __future__ import annotations

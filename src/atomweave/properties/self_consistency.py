@@ -1,8 +1,8 @@
 """Occupied orbitals that make their own field, found by extrapolating Fock matrices (DIIS).
 
 P. Pulay, J. Comput. Chem. 3, 556 (1982): the next Fock matrix is the mean of the last ones, weighted such that their
-errors cancel best. The error of a Fock matrix is its commutator with the density that it was made of, which is zero when
-the two belong together. All matrices here are over one orthonormal basis.
+errors cancel best. The error of a Fock matrix is its commutator with the density that it was made of, which is zero
+when the two belong together. All matrices here are over one orthonormal basis.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from atomweave.chemistry.xtb import NOT_RELAXED, relax
 from atomweave.errors import MissingDependencyError, UsageError
 from atomweave.evaluation.metrics.relaxation import KCAL_PER_MOL, Xtb
-from atomweave.chemistry.xtb import NOT_RELAXED, relax
 from atomweave.evaluation.reference import Reference
 from atomweave.isolation import TIME_OUT
 from atomweave.molecule import Molecule

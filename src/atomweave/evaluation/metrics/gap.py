@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...chemistry.atoms_frame import pack_atoms, unpack_atoms
-from ...isolation import Failure, run_isolated
 from ...chemistry.xtb import frontier_gap, require_tblite
+from ...isolation import Failure, run_isolated
 
 if TYPE_CHECKING:
     from ...molecule import Molecule

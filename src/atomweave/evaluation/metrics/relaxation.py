@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...chemistry.atoms_frame import pack_atoms
+from ...chemistry.xtb import Relaxation, require_tblite
 from ...errors import UsageError
 from ...isolation import Failure, run_isolated
 from ...isolation.crew import MEMORY_LIMIT
@@ -26,7 +27,6 @@ from ..metric import Result, Statistics
 from .distortion import mean_changes
 from .relaxation_task import unpack_relaxation
 from .superposition import best_fit_rmsd
-from ...chemistry.xtb import Relaxation, require_tblite
 
 if TYPE_CHECKING:
     from ..reference import Reference
