@@ -21,7 +21,7 @@ TRAIN_OPTIONS ?= 'model.conditions.names=[gap,polarizability,n_atoms,composition
 RESULTS_MOLECULES ?= 10000
 RESULTS_SEED ?= 1
 RESULTS_LIMIT ?= 300
-RESULTS_WEIGHTS ?= weaver-qm9 symphony-qm9
+RESULTS_WEIGHTS ?= weaver-qm9 symphony-qm9 gspherenet-qm9
 RESULTS_SPEEDS ?= startup memory training growing policy naive scaling evaluation molecule_size
 FIGURES ?= shipped_figures octahedron random_signals resolution_study
 GPU_BUNDLE := gpu-bundle/qm9.safetensors
@@ -53,10 +53,17 @@ bench: .venv/installed-to-develop $(DATA)
 results: .venv/installed-to-develop $(DATA)
 	for weights in $(RESULTS_WEIGHTS); do \
 		$(BIN)/python benchmarks/results measure quality $$weights -n $(RESULTS_MOLECULES) --seed $(RESULTS_SEED) || exit; done
+	$(BIN)/python benchmarks/results measure quality gspherenet-qm9 -n $(RESULTS_MOLECULES) --seed $(RESULTS_SEED) \
+		--temperatures published
 	for name in $(RESULTS_SPEEDS); do $(BIN)/python benchmarks/results record speed-$$name benchmarks/$$name.py || exit; done
 	$(BIN)/python benchmarks/results record speed-training-weaver \
 		benchmarks/training.py --preset weaver-small --molecules 128 --all
 	$(BIN)/python benchmarks/results record speed-growing-weaver benchmarks/growing.py --preset weaver-small --batches 4
+	$(BIN)/python benchmarks/results record speed-training-gspherenet \
+		benchmarks/training.py --preset gspherenet --molecules 64 --all
+	$(BIN)/python benchmarks/results record speed-growing-gspherenet benchmarks/growing.py --preset gspherenet
+	$(BIN)/python benchmarks/results record speed-memory-gspherenet \
+		benchmarks/memory.py --preset gspherenet --molecules 64 --decisions 0 --steps 2
 	for weights in $(RESULTS_WEIGHTS); do $(BIN)/python benchmarks/results record throughput-$$weights \
 		benchmarks/throughput.py $$weights --limit $(RESULTS_LIMIT) || exit; done
 	$(BIN)/python benchmarks/results write

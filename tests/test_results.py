@@ -98,7 +98,8 @@ def test_what_was_not_measured_says_so(folder):
     page = render(folder)
     assert (
         "## Where we stand\n\n**Atomweave** `weaver-qm9`: not measured.\n\n"
-        "**Atomweave** `symphony-qm9`: not measured.\n\n## What is measured"
+        "**Atomweave** `symphony-qm9`: not measured.\n\n**Atomweave** `gspherenet-qm9`: not measured.\n\n"
+        "## What is measured"
     ) in page
     assert "| training | fragments/s | 16 | 160 | 320 | not measured |  |  |" in page
     assert "`symphony-qm9`: not measured." in page
