@@ -46,7 +46,7 @@ BELOW = {
     "data": {"molecule", "io"},
     "kernels": set(),
     "geometry": {"molecule", "kernels"},
-    "chemistry": {"molecule"},
+    "chemistry": {"molecule", "kernels"},
     "growth": {"molecule", "data", "geometry", "chemistry"},
     "models": {"growth"},
     "training": {"models"},

@@ -187,7 +187,7 @@ def test_conditions_that_differ_are_named(folder):
     cooled["temperatures"] = {"focus": 1.0, "position": 0.5, "tempering": "coefficients"}
     keep(folder, "other", cooled)
     page = render(folder)
-    assert "2,000 molecules; temperatures 1 (focus), 0.5 (position), coefficients tempering; from H; seed 7" in page
+    assert "2,000 molecules; temperatures 0.5 (position), else 1, coefficients tempering; from H; seed 7" in page
     assert "**Atomweave** `symphony-qm9`: not measured." in page
 
 

@@ -91,7 +91,7 @@ def _conditions(record: Record) -> str:
     """Return number of molecules, temperatures, start rule and seed in a few words."""
     told = record["temperatures"]
     others = ", ".join(f"{value:g} ({name})" for name, value in unlike_one(record).items())
-    temperatures = f"temperatures {others or '1'}"
+    temperatures = f"temperatures {others}, else 1" if others else "temperatures 1"
     if told.get("focus_threshold") is not None:
         temperatures += f", foci below {told['focus_threshold']:g}"
     if told["position"] != 1:
