@@ -7,11 +7,12 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from pathlib import Path
 
 import pytest
 
-from atomweave.isolation import TIME_OUT, Failure, standing
+from atomweave.isolation import CRASH, TIME_OUT, Failure, standing
 from atomweave.isolation.standing import Order, answer_standing, end_standing
 
 TROUBLED = (sys.executable, "-P", str(Path(__file__).with_name("troubled_worker.py")))
@@ -20,8 +21,9 @@ TROUBLED = (sys.executable, "-P", str(Path(__file__).with_name("troubled_worker.
 @pytest.fixture(autouse=True)
 def _troubled(monkeypatch):
     monkeypatch.setattr(standing, "COMMAND", TROUBLED)
+    monkeypatch.setattr(standing, "_ended", deque(maxlen=10))
     yield
-    for run in ("a", "b"):
+    for run in ("a", "b", "c"):
         end_standing(run)
 
 
@@ -70,5 +72,12 @@ def test_the_end_of_a_run_ends_its_children_only_also_at_work(tmp_path, monkeypa
     assert [child for child in children(tmp_path) if is_running(child)] == [other]
     # One whose run never ended it goes when it has been idle for long.
     monkeypatch.setattr(standing, "IDLE_SECONDS", 0.0)
-    assert answer_standing(order("a", tmp_path), b"c") == b"C"
+    assert answer_standing(order("c", tmp_path), b"c") == b"C"
     assert not is_running(other)
+
+
+def test_a_request_that_comes_after_the_end_of_its_run_starts_no_child(tmp_path):
+    end_standing("a")
+    assert answer_standing(order("a", tmp_path), b"a") == Failure(CRASH, standing.ENDED)
+    assert not children(tmp_path)
+    assert answer_standing(order("b", tmp_path), b"b") == b"B"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from .crew import COMMAND, CRASH, Failure, Worker, watching
 
+ENDED = "the run was ended"
 IDLE_SECONDS = 60.0
 """A child that has stood by for longer is ended when the next is asked for: its run may have been killed."""
 
@@ -39,6 +41,7 @@ class Order:
 _lock = threading.Lock()
 _idle: list[tuple[float, Order, Worker]] = []  # since when (monotonic, s), for what
 _busy: dict[Worker, Order] = {}
+_ended: deque[str] = deque(maxlen=1000)  # runs that ended lately: a request that comes after the end starts no child
 
 
 def answer_standing(order: Order, request: bytes) -> bytes | Failure:
@@ -48,31 +51,38 @@ def answer_standing(order: Order, request: bytes) -> bytes | Failure:
         AtomweaveError: if a child cannot start.
     """
     worker = _take(order)
+    if worker is None:
+        return Failure(CRASH, ENDED)
     try:
         with watching([worker]):
-            found = next(worker.answers([request]), Failure(CRASH, "the run was ended"))
+            found = next(worker.answers([request]), Failure(CRASH, ENDED))
     except BaseException:
         _drop(worker)
         raise
-    if worker.given_up:
-        _drop(worker)
-    else:
-        with _lock:
+    with _lock:
+        stays = not worker.given_up and order.run not in _ended
+        if stays:
             _idle.append((time.monotonic(), _busy.pop(worker), worker))
+    if not stays:
+        _drop(worker)
     return found
 
 
 def end_standing(run: str) -> None:
     """End the children of a run, also those that are in the middle of a request."""
     with _lock:
+        _ended.append(run)
         for worker in [worker for worker, order in _busy.items() if order.run == run]:
             worker.give_up()  # the thread that waits for it releases it
     _end_idle(lambda _, order: order.run == run)
 
 
-def _take(order: Order) -> Worker:
+def _take(order: Order) -> Worker | None:
+    """Return a child for a request, none if its run has ended."""
     _end_idle(lambda since, _: time.monotonic() - since > IDLE_SECONDS)
     with _lock:
+        if order.run in _ended:
+            return None
         kept = next((entry for entry in _idle if entry[1] == order), None)
         if kept is not None:
             _idle.remove(kept)
