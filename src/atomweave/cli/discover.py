@@ -78,6 +78,7 @@ def discover(
     rounds go on from there. Every stage leaves its file in the folder: run the same command again and it goes on where
     it was interrupted. It ends in report.html, summary.json and molecules.csv.
     """
+    from ..discovery.objective import Objective
     from ..memory import keep_freed_memory
     from .growing import check_device, temperatures_of
 
@@ -85,8 +86,12 @@ def discover(
         raise UsageError("name one property, with --minimize or with --maximize, e.g. --minimize gap.")
     keep_freed_memory()  # before torch allocates anything
     check_device(device)
+    from ..models.weights import weights_path
+
     name, direction = (minimize, "minimize") if minimize is not None else (maximize, "maximize")
     assert name is not None
+    Objective(name, direction, threshold or 0.0)  # what is misspelt is refused before any data are made
+    weights_path(model)
     store = data_store(data)
     options: dict[str, Any] = {
         "recipe": recipe, "target": name, "direction": direction, "model": model, "data": store.name, "split": split,
