@@ -12,6 +12,7 @@ from ..errors import UsageError
 from .growing import Device, Seed, Weights
 
 if TYPE_CHECKING:
+    from ..discovery.objective import Direction
     from ..discovery.plan import Plan
     from ..discovery.work import Work
 
@@ -88,8 +89,9 @@ def discover(
     check_device(device)
     from ..models.weights import weights_path
 
-    name, direction = (minimize, "minimize") if minimize is not None else (maximize, "maximize")
+    name = minimize if minimize is not None else maximize
     assert name is not None
+    direction: Direction = "minimize" if minimize is not None else "maximize"
     Objective(name, direction, threshold or 0.0)  # what is misspelt is refused before any data are made
     weights_path(model)
     store = data_store(data)
