@@ -49,7 +49,7 @@ class AugmentationConfig(Config):
 
 
 class WeaverConfig(Config):
-    """The parts of Weaver; the defaults are `weaver-small`."""
+    """The parts of Weaver; a default is what weights mean that do not name the field, presets name all."""
 
     kind: Literal["weaver"] = "weaver"
     species: tuple[str, ...] = Field(("H", "C", "N", "O", "F"), min_length=1, description="elements, in index order")
