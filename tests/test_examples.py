@@ -174,6 +174,18 @@ def test_every_variant_of_the_weaver_study_changes_the_configuration(example):
     assert all(configs.count(config) == 1 for config in configs)
 
 
+def test_completion_study_asks_the_same_of_either_order_as_training_goes_on(example, tmp_path):
+    store = small_store(tmp_path)
+    command = ["--quick", "-o", str(tmp_path), "--data", str(store), "--runs", str(tmp_path / "runs")]
+    study = example("completion_study")
+    rows = study.main(command)["rows"]
+    assert [(row["order"], row["steps"]) for row in rows] == [
+        (order, steps) for order in study.ORDERS for steps in (1, 2)
+    ]
+    assert all(row["train_low"] <= row["train"] <= row["train_high"] for row in rows)
+    check_files(tmp_path, "completion_study")
+
+
 def test_gspherenet_study_trains_grows_and_keeps_what_is_done(example, tmp_path):
     store = small_store(tmp_path)
     study = example("gspherenet_study")
