@@ -34,8 +34,8 @@ def batches(store: MoleculeStore = STORE, per_batch: int = 6, indices: np.ndarra
 
 
 def equal(a: Trajectories, b: Trajectories) -> bool:
-    tensors = [f.name for f in fields(a) if f.name != "policy"]
-    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in tensors if getattr(a, name) is not None)
+    tensors = [f.name for f in fields(a) if isinstance(getattr(a, f.name), torch.Tensor)]
+    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in tensors)
 
 
 @pytest.mark.parametrize("decisions", [None, 3])

@@ -83,14 +83,16 @@ def test_decisions_hear_what_is_still_to_come():
 
 def test_what_training_tells():
     layer = embedding(told=0.5)
-    told = layer.drop(torch.ones(20_000, 7), torch.Generator().manual_seed(0))
+    rng = torch.Generator().manual_seed(0)
+    numbers = torch.rand(20_000, 1, generator=rng), torch.rand(20_000, len(layer.conditions.names), generator=rng)
+    told = layer.drop(torch.ones(20_000, 7), *numbers)
     known = ~told.isnan()
     assert (known[:, 2:].all(1) == known[:, 2:].any(1)).all()  # a composition is told as a whole
     rates = known[:, [0, 1, 2]].float().mean(0)
     torch.testing.assert_close(rates, torch.full((3,), 0.25), atol=0.015, rtol=0)
     both = (known[:, 0] & known[:, 1]).float().mean()
     torch.testing.assert_close(both, torch.tensor(0.125), atol=0.01, rtol=0)
-    assert embedding(told=0.0).drop(told, torch.Generator()).isnan().all()
+    assert embedding(told=0.0).drop(told, *numbers).isnan().all()
 
 
 def test_statistics_leave_out_what_is_missing():

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 from toy import Toy, ToyConfig
 
+from atomweave.data.store import MoleculeStore
 from atomweave.growth.loader import Batches
+from atomweave.models.registry import ModelConfig, build_model
+from atomweave.models.weaver import Weaver
 from atomweave.training.microbatches import accumulate, split
+from reference.molecules import qm9_molecules
+from reference.tiny import G_SPHERENET, SYMPHONY, WEAVER
+from reference.weaver import awake
 
 
 @pytest.fixture
@@ -37,10 +47,45 @@ def test_parts_hold_the_whole(trajectories, n_parts):
 
 def test_gradients_add_up_to_the_whole(trajectories):
     torch.manual_seed(0)
-    model = Toy(ToyConfig(noise=0.0))
+    model = Toy(ToyConfig())
     gradients = []
     for n_parts in (1, 4):
         model.zero_grad()
         terms = accumulate(model.loss, trajectories, n_parts, torch.Generator())
         gradients.append((terms["loss"], [parameter.grad.clone() for parameter in model.parameters()]))
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+@pytest.mark.parametrize("model", [SYMPHONY, WEAVER, G_SPHERENET], ids=lambda model: model["kind"])
+def test_noise_does_not_depend_on_the_parts(model):
+    """Every random number of teaching: noise, mirrors, rotations, what is told, and the noise on one-hot types."""
+    torch.manual_seed(0)
+    model = build_model(TypeAdapter(ModelConfig).validate_python(model))
+    if isinstance(model, Weaver):
+        awake(model)
+    store = MoleculeStore.from_molecules([m for m in qm9_molecules().values() if len(m) < 13])
+    indices = np.arange(len(store))
+    batch = Batches(store, indices, model.species, model.policy, 8, conditions=model.conditions).batch(0)
+    whole, parts, other = (
+        accumulate(model.loss, batch, n_parts, torch.Generator().manual_seed(seed))
+        for n_parts, seed in ((1, 0), (3, 0), (1, 1))
+    )
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-5)
+    assert (other["loss"] - whole["loss"]).abs() > 1e-3
+
+
+def test_processes_share_the_parts_of_a_batch(trajectories):
+    """Six processes of ten molecules, four parts wanted: six parts, one each; twelve leave two without any."""
+    torch.manual_seed(0)
+    model = Toy(ToyConfig())
+    whole = accumulate(model.loss, trajectories, 4, torch.Generator())
+    expected = [parameter.grad.clone() for parameter in model.parameters()]
+    for size in (6, 12):
+        model.zero_grad()
+        shares = [
+            accumulate(model.loss, trajectories, 4, torch.Generator(), SimpleNamespace(rank=rank, size=size))
+            for rank in range(size)
+        ]
+        torch.testing.assert_close({name: sum(share[name] for share in shares) for name in whole}, whole)
+        torch.testing.assert_close([parameter.grad for parameter in model.parameters()], expected)
+        assert sum(share["loss"] == 0 for share in shares) == max(0, size - len(trajectories.n_atoms))

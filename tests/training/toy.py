@@ -12,6 +12,7 @@ from atomweave.config import Config
 from atomweave.growth.policies import NearestConfig
 from atomweave.growth.trajectories import Decision, Fragments, Proposals, Trajectories
 from atomweave.models.base import Model, Temperatures
+from atomweave.models.noise import normal
 from atomweave.species import Species
 
 
@@ -46,7 +47,7 @@ class Toy(Model):
         )
         positions = t.positions
         if rng is not None:
-            positions = positions + self.config.noise * torch.randn(positions.shape, generator=rng).to(positions)
+            positions = positions + self.config.noise * normal(t, positions.shape[1:], rng)
         row = torch.arange(len(t.kind))[:, None].to(positions.device)
         distance = (positions[row, t.target.clamp(min=0)] - positions[row, t.focus]).norm(dim=-1)
         position = ((distance - length)[place] ** 2).sum()

@@ -49,21 +49,26 @@ def train(
 
     from ..data.store import MoleculeStore
     from ..growth.grower import size_limit
+    from ..training.distributed import joined
     from ..training.loop import train as run
     from ..training.validation import split_indices
 
     store = MoleculeStore.open(data)
     taught = split_indices(store, config.training.train_split, "train_split")
     sampler = functools.partial(judge_samples, max_atoms=size_limit(int(store.sizes[taught].max(initial=0))))
-    outcome = run(
-        config,
-        store,
-        out,
-        sampler=sampler if config.training.samples_every is not None else None,
-        max_minutes=max_minutes,
-        init_from=init_from,
-        data_name=data.name,
-    )
+    with joined(config.training.device) as processes:
+        outcome = run(
+            config,
+            store,
+            out,
+            sampler=sampler if config.training.samples_every is not None else None,
+            max_minutes=max_minutes,
+            init_from=init_from,
+            data_name=data.name,
+            processes=processes,
+        )
+    if not processes.leads:
+        return
     best = (
         ""
         if outcome.best is None

@@ -62,6 +62,9 @@ class Trajectories:
     # (n_molecules, n_columns) float32, what the model is told of the molecules, NaN where nothing: see
     # `growth.conditions`; None where nothing is told at all.
     conditions: Tensor | None = None
+    # Where these molecules are a part of a larger batch: the row of the first, and how many molecules that batch has.
+    first_row: int = 0
+    n_whole: int | None = None
 
     def to(self, device: torch.device | str) -> Trajectories:
         """Return the same trajectories with all tensors on `device`."""
@@ -70,7 +73,7 @@ class Trajectories:
         return replace(self, **moved)
 
     def rows(self, first: int, last: int) -> Trajectories:
-        """Return the molecules `first` to `last - 1` with all their decisions."""
+        """Return the molecules `first` to `last - 1` with all their decisions, marked as a part of the batch."""
         per_molecule = [
             *("species", "positions", "n_atoms", "kind", "prefix", "focus", "target"),
             *("degree", "awaits", "count", "closure", "log_q", "conditions"),
@@ -85,6 +88,8 @@ class Trajectories:
             alternative_decision=self.alternative_decision[here],
             alternative_focus=self.alternative_focus[here],
             alternative_target=self.alternative_target[here],
+            first_row=self.first_row + first,
+            n_whole=len(self.n_atoms) if self.n_whole is None else self.n_whole,
         )
 
     @property

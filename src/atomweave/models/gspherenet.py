@@ -32,6 +32,7 @@ from .heads.angular import draw_index
 from .heads.atom_type import DequantisedConfig, DequantisedType, SoftmaxConfig, SoftmaxType
 from .heads.focal import ClassifierConfig, FocalConfig, build_focal_head
 from .heads.spherical import Around, Condition, Features, Placement, SphericalConfig, SphericalHead
+from .noise import normal, uniform
 
 NARROW = 32
 """Rows or columns below which a matrix belongs to logits or to few numbers that are read: Adam moves it."""
@@ -138,7 +139,7 @@ class GSphereNet(Model):
         """
         t = trajectories
         assert t.awaits is not None, "Prim's order tells what every atom awaits"
-        clean, positions = self._augmented(t.positions, rng)
+        clean, positions = self._augmented(t, rng)
         taught = (t.kind == Decision.PLACE) | (self.focus.finished & (t.kind == Decision.STOP))
         read = self._read(t, positions, taught)
         placing = t.kind[read.molecule, read.decision] == Decision.PLACE
@@ -146,7 +147,9 @@ class GSphereNet(Model):
         awaits = t.awaits[read.molecule, read.decision, : read.placed.shape[1]]
         sums = {"focus": self.focus.divergence(self.focus(read.features), read.placed, target, awaits)}
         p = self._placements(t, read, clean)
-        types = self.atom_type.divergence(p.condition, p.species, rng)
+        noise = None if rng is None else uniform(t, (t.kind.shape[1], self.atom_type.numbers_per_row), rng)
+        own = None if noise is None else noise[read.molecule[p.row], read.decision[p.row]]
+        types = self.atom_type.divergence(p.condition, p.species, own)
         sums["species"] = types.sum(), types.new_tensor(len(types) * self.atom_type.numbers_per_row)
         for name, log_p in p.placement.terms(*p.internal).items():
             # What lies beyond the interval of a mixture cannot be taught.
@@ -217,17 +220,17 @@ class GSphereNet(Model):
             log_prob[placed] += _at(self.atom_type.log_probs(condition), new) + of_position
         return Proposals(kind, focus, species, positions, log_prob)
 
-    def _augmented(self, positions: Tensor, rng: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    def _augmented(self, t: Trajectories, rng: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Return positions (n_molecules, n_atoms, 3) as they are to be predicted, and as they are read."""
-        augmentation = self.config.augmentation
+        augmentation, positions = self.config.augmentation, t.positions
         if rng is None:
             return positions, positions
         if augmentation.mirror:
-            mirrored = torch.rand(len(positions), 1, 1, generator=rng).to(positions) < 0.5
+            mirrored = uniform(t, (1, 1), rng) < 0.5
             positions = torch.where(mirrored, -positions, positions)
         if not augmentation.noise:
             return positions, positions
-        return positions, positions + augmentation.noise * torch.randn(positions.shape, generator=rng).to(positions)
+        return positions, positions + augmentation.noise * normal(t, positions.shape[1:], rng)
 
     def _read(self, t: Trajectories, positions: Tensor, wanted: Tensor) -> _Reading:
         """Return what is seen at the decisions `wanted` (n_molecules, n_decisions) of molecules at `positions`."""

@@ -30,6 +30,7 @@ from .heads.angular import draw_index
 from .heads.continuous import ContinuousHead, ContinuousHeadConfig
 from .heads.focus import FocusHead, FocusHeadConfig, focus_divergence
 from .heads.shells import ShellHead, ShellHeadConfig
+from .noise import normal
 
 Place = tuple[Tensor, Tensor, Tensor]  # (molecule, decision, focus atom) of each placement, (n_placements,) each
 
@@ -95,7 +96,7 @@ class Symphony(Model):
         t = trajectories
         positions, rotation = t.positions, None
         if rng is not None:
-            noise = torch.randn(t.positions.shape, generator=rng).to(t.positions)
+            noise = normal(t, t.positions.shape[1:], rng)
             positions = t.positions + self.config.noise.std * noise
             rotation = random_rotation(rng)
         focus_logits, place, features = self._read(t, positions)

@@ -36,6 +36,7 @@ from .embedders.unsaturation import Unsaturation
 from .heads.closure import Closure, ClosureHead
 from .heads.internal import InternalHead, InternalHeadConfig
 from .heads.torsion import Surroundings
+from .noise import normal, uniform
 from .precision import at_least_float32
 
 
@@ -163,12 +164,13 @@ class WeaverDensity(Model):
         if rng is not None:
             augmentation = self.config.augmentation
             if augmentation.mirror:
-                mirrored = torch.rand(len(t.n_atoms), 1, 1, generator=rng).to(clean) < 0.5
+                mirrored = uniform(t, (1, 1), rng) < 0.5
                 clean = torch.where(mirrored, -clean, clean)
-            noise = torch.randn(clean.shape, generator=rng).to(clean)
-            positions = clean + augmentation.noise * noise
+            positions = clean + augmentation.noise * normal(t, clean.shape[1:], rng)
             if self.condition_embedding is not None and t.conditions is not None:
-                t = replace(t, conditions=self.condition_embedding.drop(t.conditions, rng))
+                told_any = uniform(t, (1,), rng)
+                told_each = uniform(t, (len(self.conditions.names),), rng)
+                t = replace(t, conditions=self.condition_embedding.drop(t.conditions, told_any, told_each))
         degree, awaits, count, second = _told(t)
         read = self._read(t, positions, degree, awaits)
         placed, counted = self._choice_log_probs(read.decisions)

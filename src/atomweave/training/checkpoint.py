@@ -49,6 +49,11 @@ class RunState:
     best: Best | None = None  # what best.safetensors holds
 
 
+def state_of(values: dict[str, Any]) -> RunState:
+    """Return the state that `asdict` made `values` of."""
+    return RunState(**{**values, "best": None if values["best"] is None else Best(**values["best"])})
+
+
 def save_checkpoint(folder: Path, state: RunState, tensors: dict[str, Tensor], keep: int = 2) -> Path:
     """Write a checkpoint and remove all but the newest `keep`."""
     path = folder / f"step-{state.step:09d}.safetensors"
@@ -66,9 +71,7 @@ def load_checkpoint(path: Path) -> tuple[RunState, dict[str, Tensor]]:
     """
     metadata, tensors = read_tensors(path, FORMAT, VERSION)
     try:
-        values = json.loads(metadata["state"])
-        best = None if values["best"] is None else Best(**values.pop("best"))
-        return RunState(**{**values, "best": best}), tensors
+        return state_of(json.loads(metadata["state"])), tensors
     except (KeyError, TypeError, ValueError) as error:
         raise RefusedFileError(f"{path}: the state of the run cannot be read ({error}).") from None
 

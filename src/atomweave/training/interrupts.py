@@ -10,9 +10,15 @@ from types import FrameType
 
 
 class Interrupts:
-    """Remembers that a stop was asked for; asked twice, or inside `at_once`, it raises KeyboardInterrupt."""
+    """Remembers that a stop was asked for; asked twice, or inside `at_once`, it raises KeyboardInterrupt.
 
-    def __init__(self) -> None:
+    Args:
+        patient: asking twice is asking once: what torchrun passes on to a process, the terminal or Slurm has often sent
+            it already; who takes longer than torchrun's half a minute is ended by it.
+    """
+
+    def __init__(self, patient: bool = False) -> None:
+        self.patient = patient
         self.asked = False
         self._at_once = False
 
@@ -26,8 +32,9 @@ class Interrupts:
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            if not self.patient:  # the second signal may still be on its way
+                for number, handler in before.items():
+                    signal.signal(number, handler)
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
@@ -39,6 +46,6 @@ class Interrupts:
             self._at_once = False
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        again, self.asked = self.asked, True
+        again, self.asked = self.asked and not self.patient, True
         if again or self._at_once:
             raise KeyboardInterrupt

@@ -27,11 +27,12 @@ class Journal:
     """Append-only records, one JSON object a line.
 
     Args:
-        folder: of the run.
+        folder: of the run, made where there is none.
         log_bytes: length to which the log is cut first: what was written after the checkpoint comes again.
     """
 
     def __init__(self, folder: Path, log_bytes: int = 0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._log = (folder / "log.jsonl").open("ab")
         self._timing = (folder / "timing.jsonl").open("ab")
         self._log.truncate(min(log_bytes, self._log.tell()))
@@ -63,11 +64,12 @@ class Display:
     Args:
         n_steps: of the whole run.
         console: where to; standard error by default.
+        quiet: show nothing.
     """
 
-    def __init__(self, n_steps: int, console: Console | None = None) -> None:
+    def __init__(self, n_steps: int, console: Console | None = None, quiet: bool = False) -> None:
         self.n_steps = n_steps
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or Console(stderr=True, highlight=False, quiet=quiet)
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._shown = -float("inf")

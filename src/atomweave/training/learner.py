@@ -15,6 +15,7 @@ from ..models.registry import build_model
 from ..models.weights import check_tensors, load_model
 from ..randomness import fold_in, generator
 from .config import RunConfig
+from .distributed import ALONE, Processes
 from .microbatches import Loss, accumulate
 from .optimizer import AveragedWeights, build_optimizer, optimizer_tensors, restore_optimizer
 
@@ -25,10 +26,11 @@ class Learner:
     Args:
         config: model and training.
         device: where to compute.
+        processes: that compute a batch together, each with a model of its own.
     """
 
-    def __init__(self, config: RunConfig, device: torch.device) -> None:
-        self.config, self.device = config.training, device
+    def __init__(self, config: RunConfig, device: torch.device, processes: Processes = ALONE) -> None:
+        self.config, self.device, self.processes = config.training, device, processes
         with torch.random.fork_rng(devices=[]):  # initial weights come from torch's global generator
             torch.manual_seed(fold_in(self.config.seed, "init"))
             self.model = build_model(config.model)
@@ -60,7 +62,9 @@ class Learner:
         """Compute the gradients of step `step` (0, 1, ...); return loss terms, and the norm where it is clipped."""
         self.optimizer.zero_grad(set_to_none=True)
         rng = generator(self.config.seed, "train", step)
-        terms = accumulate(self.loss, trajectories.to(self.device), self.config.micro_batches, rng)
+        trajectories = trajectories.to(self.device)
+        terms = accumulate(self.loss, trajectories, self.config.micro_batches, rng, self.processes)
+        terms = self.processes.add_up(self.model.parameters(), terms)
         if self.config.clip_norm is not None:
             terms["gradient_norm"] = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         return terms

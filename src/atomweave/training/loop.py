@@ -28,6 +28,7 @@ from ..models.base import Model
 from ..models.weights import Card, Figure, n_parameters, save_weights, weights_path
 from .checkpoint import Best, RunState, resumable, save_checkpoint
 from .config import RunConfig
+from .distributed import ALONE, Processes, own_device, shared_start
 from .interrupts import Interrupts
 from .journal import Display, Journal
 from .learner import Learner, choose_device
@@ -61,6 +62,7 @@ def train(
     max_minutes: float | None = None,
     init_from: str | Path | None = None,
     data_name: str = "",
+    processes: Processes = ALONE,
 ) -> Outcome:
     """Teach a model until its last step, a signal or the end of `max_minutes`; resume what `out` holds.
 
@@ -74,17 +76,18 @@ def train(
         max_minutes: finish the step, write a checkpoint and return after so many minutes.
         init_from: name or file of weights to begin with; a run that has begun only checks that they are the same.
         data_name: what the weights' card calls the store.
+        processes: that compute every batch together; each calls this function, the leader alone touches `out`.
 
     Raises:
         UsageError: if `out` holds a run of another configuration, or the weights to begin with do not fit the model.
         InputError: if the store lacks a split or holds elements that the model does not know.
-        IncompleteError: if the loss stops being a number.
+        IncompleteError: if the loss stops being a number, or another process of the run is gone.
     """
     if config.training.threads is not None:
         torch.set_num_threads(config.training.threads)
-    interrupts = Interrupts()
-    with interrupts.listening(), Display(config.training.n_steps) as display:
-        run = _Run(config, store, out, sampler, display, interrupts, init_from, data_name)
+    interrupts = Interrupts(patient=processes.size > 1)
+    with interrupts.listening(), Display(config.training.n_steps, quiet=not processes.leads) as display:
+        run = _Run(config, store, out, sampler, display, interrupts, init_from, data_name, processes)
         deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
         return run.leg(deadline)
 
@@ -100,11 +103,13 @@ class _Run:
         interrupts: Interrupts,
         init_from: str | Path | None,
         data_name: str,
+        processes: Processes,
     ) -> None:
         self.config, self.settings, self.out = config, config.training, out
         self.sampler, self.display, self.interrupts, self.data_name = sampler, display, interrupts, data_name
-        self.device = choose_device(self.settings.device)
-        self.learner = Learner(config, self.device)
+        self.processes = processes
+        self.device = choose_device(own_device(self.settings.device))
+        self.learner = Learner(config, self.device, processes)
         model = self.learner.model
         self.batches = Batches(
             store,
@@ -119,7 +124,9 @@ class _Run:
         self.validation = Validation(self.settings, store, model)
         init_sha256 = None if init_from is None else sha256_of(weights_path(init_from))
         self.state = RunState(config.sha256, config.identity(), store.sha256, init_sha256)
-        found = resumable(out, self.state, display.say)
+        found = shared_start(
+            processes, self.state, resumable(out, self.state, display.say) if processes.leads else None
+        )
         begin_from = init_from if found is None else None
         self.learner.begin(self.batches.start_probabilities, self.batches.conditions_met, begin_from)
         if found is not None:
@@ -129,8 +136,7 @@ class _Run:
             name: torch.tensor(value, dtype=torch.float64, device=self.device)
             for name, value in self.state.sums.items()
         }
-        out.mkdir(parents=True, exist_ok=True)
-        self.journal = Journal(out, self.state.log_bytes)
+        self.journal = Journal(out, self.state.log_bytes) if processes.leads else None
         self.pace: collections.deque[tuple[float, int]] = collections.deque(maxlen=100)
 
     # The leg
@@ -139,7 +145,7 @@ class _Run:
         """Go on until the last step, a signal or the deadline."""
         state, n_steps = self.state, self.settings.n_steps
         measuring = 0.0  # seconds that the last measurement took
-        with contextlib.closing(self.journal), self._prepared_batches() as batches:
+        with contextlib.closing(self.journal or contextlib.ExitStack()), self._prepared_batches() as batches:
             while True:
                 if self._measurement_due():
                     if self._stop(deadline - measuring):
@@ -160,7 +166,9 @@ class _Run:
         return self._outcome("all steps are done")
 
     def _stop(self, deadline: float) -> bool:
-        return self.interrupts.asked or time.monotonic() >= deadline
+        asked, late = self.processes.any(self.interrupts.asked, time.monotonic() >= deadline)
+        self.interrupts.asked = asked
+        return asked or late
 
     def _pause(self) -> Outcome:
         self._checkpoint()
@@ -197,13 +205,14 @@ class _Run:
 
     def _log(self, rate: float) -> None:
         self._refuse_nan()
-        means = {name: value.item() / self.settings.log_every for name, value in self.sums.items()}
-        self.journal.record(
-            kind="train", step=self.state.step, fragments=self.state.fragments, learning_rate=rate, **means
-        )
-        self.journal.time(
-            step=self.state.step, unix_seconds=time.time(), fragments_per_second=self._fragments_per_second()
-        )
+        if self.journal is not None:
+            means = {name: value.item() / self.settings.log_every for name, value in self.sums.items()}
+            self.journal.record(
+                kind="train", step=self.state.step, fragments=self.state.fragments, learning_rate=rate, **means
+            )
+            self.journal.time(
+                step=self.state.step, unix_seconds=time.time(), fragments_per_second=self._fragments_per_second()
+            )
         self.sums = {}
 
     def _refuse_nan(self) -> None:
@@ -243,6 +252,16 @@ class _Run:
         return step > self.state.measured and (step % every == 0 or step >= self.settings.n_steps)
 
     def _measure(self) -> bool:
+        """Measure what is due, the leader for all; return False if it was interrupted."""
+        done = self.journal is None or self._record_measurements(self.journal)
+        [interrupted] = self.processes.any(not done, patiently=True)
+        if interrupted:
+            return False
+        self.state.measured = self.state.step
+        self.pace.clear()
+        return True
+
+    def _record_measurements(self, journal: Journal) -> bool:
         """Write what is due into the log; return False if it was interrupted."""
         if self._samples_due():
             self._checkpoint()  # growing takes a while; if it is interrupted, all of this is done again
@@ -250,7 +269,7 @@ class _Run:
         text = []
         losses = self.validation.measure(self.learner.averaged_loss, self.device) if self._validation_due() else None
         if losses is not None:
-            self.journal.record(kind="validation", step=step, fragments=self.state.fragments, **losses)
+            journal.record(kind="validation", step=step, fragments=self.state.fragments, **losses)
             text.append("validation " + "  ".join(f"{name} {value:.4f}" for name, value in losses.items()) + " nats")
         if self._samples_due():
             assert self.sampler is not None
@@ -259,16 +278,14 @@ class _Run:
                     shares = self.sampler(self.learner.average.model, settings.n_samples, settings.seed)
             except KeyboardInterrupt:
                 return False
-            self.journal.record(kind="samples", step=step, fragments=self.state.fragments, **shares)
+            journal.record(kind="samples", step=step, fragments=self.state.fragments, **shares)
             text.append("samples " + "  ".join(f"{name} {value:.4g}" for name, value in shares.items()))
             name = next(name for name in CHOOSING if name in shares)
             low, high = shares.get(f"{name}_low"), shares.get(f"{name}_high")
             self._keep_if_best(name, Figure(value=shares[name], low=low, high=high, n=settings.n_samples))
         elif losses is not None and (self.sampler is None or settings.samples_every is None):
             self._keep_if_best("loss", Figure(value=losses["loss"], unit="nats"))
-        self.state.measured = step
         self.display.say(f"step {step}: {'; '.join(text)}")
-        self.pace.clear()
         return True
 
     def _keep_if_best(self, measure: str, figure: Figure) -> None:
@@ -287,11 +304,15 @@ class _Run:
                 f"training: weights are no longer finite at step {self.state.step}; the checkpoint before is kept: "
                 f"begin again in another folder with a smaller training.learning_rate or training.clip_norm."
             )
+        if self.journal is None:
+            return
         self.state.log_bytes = self.journal.sync()
         self.state.sums = {name: value.item() for name, value in self.sums.items()}
         save_checkpoint(self.out / "checkpoints", self.state, self.learner.tensors())
 
     def _export(self, name: str, figures: dict[str, Figure] | None = None) -> None:
+        if not self.processes.leads:
+            return
         card = Card(
             name=self.out.name,
             parameters=n_parameters(self.learner.model),

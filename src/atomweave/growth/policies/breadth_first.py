@@ -19,7 +19,7 @@ many further neighbours it gets; but a hydrogen that has its neighbour gets no o
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -116,13 +116,14 @@ class BreadthFirstPolicy(Policy):
         grown = _Grown(n_atoms, n_given[kept], bonded, self._is_hydrogen[species[row, order]], turn[row, order])
         x = np.where(present[:, :, None], x[row, order] - x[kept, root[kept]][:, None], 0.0)
         log_q = np.where(given[kept], np.nan, grown.log_q - np.log(np.maximum(n_starts[kept], 1)))
+        decisions: dict[str, Any] = {name: torch.from_numpy(array) for name, array in grown.decisions().items()}
         return Trajectories(
             species=torch.from_numpy(np.where(present, species[row, order], 0)),
             positions=torch.from_numpy(x.astype(np.float32)),
             n_atoms=torch.from_numpy(n_atoms),
             log_q=torch.from_numpy(log_q),
             policy=self.config.kind,
-            **{name: torch.from_numpy(x) for name, x in grown.decisions().items()},
+            **decisions,
         ), fate
 
     def _random_part(self, bonded: NDArray, root: NDArray, size: NDArray, keys: NDArray) -> NDArray:

@@ -17,7 +17,7 @@ one that lacks none cannot be the focus, which is what the focal classifier lear
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -120,7 +120,7 @@ class PrimPolicy(Policy):
             "awaits": _awaits(bonded, present),
             "log_q": -np.log(n_starts[kept]),
         }
-        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        tensors: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
         return Trajectories(policy=self.config.kind, **tensors), fate
 
 

@@ -100,12 +100,16 @@ class ConditionEmbedding(nn.Module):
         """
         return self.conditions.remarks(row, self.low.tolist(), self.high.tolist())
 
-    def drop(self, told: Tensor, rng: torch.Generator) -> Tensor:
-        """Return conditions (n_molecules, n_columns) as training tells them: some molecules hear some, others none."""
-        n_molecules = len(told)
-        any_told = torch.rand(n_molecules, 1, generator=rng) < self._share
-        kept = any_told & (torch.rand(n_molecules, len(self.conditions.names), generator=rng) < 0.5)
-        return torch.where(kept.to(told.device)[:, self.owner], told, torch.nan)
+    def drop(self, told: Tensor, told_any: Tensor, told_each: Tensor) -> Tensor:
+        """Return conditions (n_molecules, n_columns) as training tells them: some molecules hear some, others none.
+
+        Args:
+            told: (n_molecules, n_columns), all that could be told.
+            told_any: (n_molecules, 1) uniform numbers, which choose the molecules that hear any.
+            told_each: (n_molecules, n_names) uniform numbers, which choose what they hear.
+        """
+        kept = (told_any < self._share) & (told_each < 0.5)
+        return torch.where(kept[:, self.owner], told, torch.nan)
 
     def forward(self, told: Tensor) -> Tensor:
         """Return (n_molecules, width) of conditions (n_molecules, n_columns), NaN where not told."""

@@ -58,19 +58,18 @@ class DequantisedType(nn.Module):
         self.numbers_per_row = n_species  # what the published mean is taken over
         self.flow = AffineFlow(config, n_condition, n_species)
 
-    def divergence(self, condition: Tensor, species: Tensor, rng: torch.Generator | None) -> Tensor:
-        """Return (n_rows,) the negative log-density of the noisy types, nats; without `rng` its mean over the noise.
+    def divergence(self, condition: Tensor, species: Tensor, noise: Tensor | None) -> Tensor:
+        """Return (n_rows,) the negative log-density of the noisy types, nats; without noise its mean over the noise.
 
         Args:
             condition: (n_rows, n_condition).
             species: (n_rows,).
-            rng: draws the noise.
+            noise: (n_rows, n_species) uniform numbers.
         """
         gaussian = self.flow(condition)
         plain = functional.one_hot(species, self.n_draws).to(gaussian.mean)
-        if rng is not None:
-            noise = torch.rand(plain.shape, generator=rng).to(plain)
-            return -gaussian.log_density(plain + self.noise * noise).sum(1)
+        if noise is not None:
+            return -gaussian.log_density(plain + self.noise * noise.to(plain)).sum(1)
         square = (plain + self.noise / 2 - gaussian.mean).square() + self.noise**2 / 12
         return (0.5 * square * (-2 * gaussian.log_std).exp() + gaussian.log_std + HALF_LOG_TURN).sum(1)
 
@@ -96,8 +95,8 @@ class SoftmaxType(nn.Module):
             nn.Linear(n_condition, config.width), nn.SiLU(), nn.Linear(config.width, n_species)
         )
 
-    def divergence(self, condition: Tensor, species: Tensor, rng: torch.Generator | None) -> Tensor:
-        """Return (n_rows,) cross entropies, nats; nothing is drawn."""
+    def divergence(self, condition: Tensor, species: Tensor, noise: Tensor | None) -> Tensor:
+        """Return (n_rows,) cross entropies, nats; there is no noise."""
         return -self.log_probs(condition).gather(1, species[:, None])[:, 0]
 
     def log_probs(self, condition: Tensor) -> Tensor:
