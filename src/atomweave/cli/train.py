@@ -53,10 +53,10 @@ def train(
     from ..training.loop import train as run
     from ..training.validation import split_indices
 
-    store = MoleculeStore.open(data)
-    taught = split_indices(store, config.training.train_split, "train_split")
-    sampler = functools.partial(judge_samples, max_atoms=size_limit(int(store.sizes[taught].max(initial=0))))
     with joined(config.training.device) as processes:
+        store = MoleculeStore.open(data)
+        taught = split_indices(store, config.training.train_split, "train_split")
+        sampler = functools.partial(judge_samples, max_atoms=size_limit(int(store.sizes[taught].max(initial=0))))
         outcome = run(
             config,
             store,

@@ -126,7 +126,7 @@ def joined(device: str) -> Iterator[Processes]:
         device: as configured, `training.device`.
 
     Raises:
-        UsageError: if there are to be several processes, but torchrun did not start this one, or there is no GPU for it.
+        UsageError: if there are to be several processes, but torchrun did not start this one, or it has no GPU.
         IncompleteError: if another process ends before its time.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
@@ -215,9 +215,8 @@ def _losing() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        said = (
-            re.sub(r"\[\S*:\d+\] ", "", str(error), count=1).splitlines()[0].split(". ")[0]
-        )  # no place in gloo's source
+        # The first sentence, without the place in gloo's source.
+        said = re.sub(r"^\[\S*:\d+\] ", "", str(error).partition("\n")[0]).partition(". ")[0]
         raise IncompleteError(
             f"training: another process of this run has ended or does not answer ({said}); run the same command again "
             f"to go on from the last checkpoint."
