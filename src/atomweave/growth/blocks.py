@@ -121,11 +121,11 @@ class _Block:
         self.log_prob = np.zeros(n_molecules)
         self.active = np.ones(n_molecules, bool)
         self.reasons: list[str | None] = [None] * n_molecules
-        rows = [model.conditions.row(plan.asked_of(i)).tolist() for i in self.index] if plan.asked else []
+        rows = [model.conditions.row(plan.asked_of(i)).tolist() for i in self.index.tolist()] if plan.asked else []
         self.conditions = torch.tensor(rows, device=model.device) if rows else None
         self.n_atoms = np.ones(n_molecules, np.int64)
         self.origin = np.zeros((n_molecules, 3))
-        self.starts = [start for i in self.index if (start := plan.start_of(i)) is not None]
+        self.starts = [start for i in self.index.tolist() if (start := plan.start_of(i)) is not None]
         for row, start in enumerate(self.starts):
             self._begin(row, start)
         if not self.starts:

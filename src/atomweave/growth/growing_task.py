@@ -32,7 +32,7 @@ def answer(request: bytes, options: dict[str, Any]) -> bytes:
     """Return the packed attempts of the block that a request names."""
     model, plan = _loaded(options["weights"], options["plan"])
     with torch.inference_mode():
-        return pack_attempts(grow_block(model, plan, *unpack_block(request), lambda n_ended: None))
+        return pack_attempts(grow_block(model, plan, *unpack_block(request), lambda _: None))
 
 
 @cache

@@ -14,13 +14,24 @@ _elsewhere: ContextVar[Executor | None] = ContextVar("_elsewhere", default=None)
 
 
 @contextlib.contextmanager
-def answered_by(executor: Executor | None) -> Iterator[None]:
-    """Let an executor answer every `run_isolated` of the block, each within limits of its own; None changes nothing."""
-    before = _elsewhere.set(executor or _elsewhere.get())
-    try:
-        yield
-    finally:
-        _elsewhere.reset(before)
+def answered_by(executor: Executor | None) -> Iterator[Executor | None]:
+    """Let an executor answer every `run_isolated` of the block, each within limits of its own; None changes nothing.
+
+    Yields:
+        The same executor, connected until the block ends.
+
+    Raises:
+        AtomweaveError: if the executor cannot be reached.
+    """
+    if executor is None:
+        yield None
+        return
+    with executor.connected() as there:
+        before = _elsewhere.set(there)
+        try:
+            yield there
+        finally:
+            _elsewhere.reset(before)
 
 
 def run_isolated(
