@@ -31,7 +31,7 @@ ERROR = "error"
 
 CHUNK = 64  # requests sent at once: few enough to keep all workers busy at the end, enough to hide the round trip
 MEMORY_LIMIT = 8 * 2**30  # bytes of address space, of which OpenMP and the like reserve much more than they use
-START_TIMEOUT = 120.0  # s; importing RDKit may be slow on a busy machine or a cold disk
+START_TIMEOUT = 600.0  # s; importing RDKit or torch may be slow on a busy machine or a disk that many nodes share
 WATCH_INTERVAL = 0.05  # s
 WAIT = 0.1  # s between two looks at whether to stop
 
@@ -228,6 +228,8 @@ class Worker:
             first = _pipes(process)[1].readline()
             self._set_deadline(float("inf"))
             if first != READY and not self.given_up:
+                if self.overdue:
+                    raise AtomweaveError(f"a worker process for molecules was not ready after {START_TIMEOUT:g} s.")
                 said.seek(0)
                 last = said.read().decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
                 raise AtomweaveError(f"a worker process for molecules did not start: {last[0]}.")
