@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rdkit import Chem
 
 from atomweave.cli.main import run
-from atomweave.io import write
+from atomweave.io import read, write
 from atomweave.molecule import Molecule
 from atomweave.properties.results import Results
 from reference.dask_cluster import Cluster
@@ -114,6 +115,28 @@ def test_a_second_command_calculates_what_is_new_only(capsys):
     assert {row["minimum_of"] for row in rows()} == {"gfn2-xtb"}
 
 
+def test_minima_are_written_where_that_is_asked(capsys):
+    write("a.npz", [*MOLECULES, methyl()])
+    asked = [*SCORE, "--property", "gap", "--relax", "--workers", "1"]
+    assert run([*asked, "--relaxed-out", "minima.sdf"]) == 0
+    assert "minima.sdf: 3 of 4 molecules at their minimum." in capsys.readouterr().err
+    minima = read("minima.sdf")
+    assert [molecule.properties["source"] for molecule in minima] == [f"a.npz, frame {index}" for index in range(3)]
+    for molecule, given, row in zip(minima, MOLECULES, rows(), strict=False):
+        assert molecule.numbers.tolist() == given.numbers.tolist()
+        assert 1e-4 < abs(molecule.positions - given.positions).max() < 0.5
+        assert molecule.properties["gap"] == pytest.approx(float(row["gap"]))
+        assert molecule.properties["minimum_of"] == "gfn2-xtb"
+    assert next(Chem.SDMolSupplier("minima.sdf", removeHs=False)).GetNumBonds() == 5  # of methanol
+    # What is known already is written, too; and where there is no minimum no file is.
+    assert run([*asked, "--relaxed-out", "again.xyz", "--force"]) == 0
+    assert len(read("again.xyz")) == 3
+    write("a.npz", [methyl()])
+    assert run([*asked, "--relaxed-out", "none.sdf", "--force"]) == 0
+    assert "none.sdf: not written, since no molecule has a minimum." in capsys.readouterr().err
+    assert not Path("none.sdf").exists()
+
+
 def test_a_time_out_is_tried_again_when_there_is_more_time(capsys):
     assert run([*SCORE, "--property", "gap", "--workers", "1", "--timeout", "1e-9"]) == 0
     assert [row["reason"] for row in rows()] == ["time-out (no answer within 1e-09 s)"] * 3
@@ -203,6 +226,9 @@ def test_two_commands_do_not_share_a_file(capsys, monkeypatch):
         (["--property", "gap", "--workers", "2", "--scheduler", "tcp://a:1"], 2, ["--workers and --scheduler exclude"]),
         (["--property", "gap", "--scheduler", "localhost"], 2, ["'localhost'", "tcp://"]),
         (["--property", "gap", "--slurm", "jobs=2,core=3"], 2, ["no 'core'", "did you mean 'cores'?"]),
+        (["--property", "gap", "--relaxed-out", "m.sdf"], 2, ["--relaxed-out: no minimum is asked for", "--relax-by"]),
+        (["--property", "gap", "--relax", "--relaxed-out", "m.pdb"], 2, ["m.pdb"]),
+        (["--property", "gap", "--relax", "--relaxed-out", "m.db", "--results", "m.db"], 2, ["name another file"]),
         (["--property", "gap", "--results", "scores.csv"], 2, ["--results", "name another file"]),
         (["--property", "gap", "--results", "a.npz"], 4, ["a.npz: this is no sqlite file"]),
         (["--property", "gap", "--results", "foreign.db"], 4, ["foreign.db", "holds something else"]),

@@ -6,10 +6,11 @@ import time
 
 import psutil
 import pytest
+from distributed.scheduler import KilledWorker
 
 from atomweave.chemistry.atoms_frame import pack_atoms
 from atomweave.errors import IncompleteError, InputError, UsageError
-from atomweave.isolation import TIME_OUT, Failure, Limits, LocalExecutor, cluster
+from atomweave.isolation import CRASH, TIME_OUT, Failure, Limits, LocalExecutor, cluster
 from atomweave.isolation.cluster import PER_THREAD, DaskExecutor
 from atomweave.properties.calculation_task import unpack
 from reference.dask_cluster import Cluster
@@ -91,6 +92,58 @@ def test_an_address_that_is_none_is_told():
     for address in ("tcp://127.0.0.1:1", "nonsense://127.0.0.1:1"):
         with pytest.raises(InputError, match=f"scheduler {address}: no Dask scheduler answers there"):
             DaskExecutor(address, LIMITS, connect=0.5).run("property", requests(1), OPTIONS, lambda index, found: None)
+
+
+class Ended:
+    """A future that has ended as soon as it is asked for."""
+
+    def __init__(self, key: str, found: list[bytes] | Exception) -> None:
+        self.key, self.found = key, found
+        self.status = "error" if isinstance(found, Exception) else "finished"
+
+    def add_done_callback(self, tell) -> None:
+        tell(self)
+
+    def result(self, timeout: float) -> list[bytes]:
+        return self.found
+
+    def exception(self, timeout: float) -> Exception:
+        return self.found
+
+    def release(self) -> None:
+        pass
+
+
+class Deadly:
+    """A client whose workers die with the request b"die", whatever else they have."""
+
+    status = "running"
+
+    def __init__(self) -> None:
+        self.turns: list[list[bytes]] = []
+
+    def nthreads(self) -> dict[str, int]:
+        return {"a": 1}
+
+    def submit(self, function, order, versions, requests, *contents, key, pure) -> Ended:
+        self.turns.append(requests)
+        return Ended(
+            key, KilledWorker(key, None, 3) if b"die" in requests else [request.upper() for request in requests]
+        )
+
+    def run(self, *arguments, **options) -> None:
+        pass
+
+
+def test_of_a_turn_whose_workers_die_the_requests_go_out_again_one_by_one():
+    client, answers = Deadly(), {}
+    executor = cluster.ClientExecutor(client, "tcp://nowhere:1", LIMITS, 10.0)
+    words = [b"a", b"b", b"die", b"c", b"d", b"e", b"f"]
+    executor.run("bonds", enumerate(words), {}, answers.__setitem__, chunk=3)
+    assert client.turns == [words[:3], words[3:6], words[6:], *([word] for word in words[:3])]
+    lost = answers.pop(2)
+    assert answers == {index: word.upper() for index, word in enumerate(words) if word != b"die"}
+    assert lost == Failure(CRASH, "several Dask workers ended while they had it")
 
 
 @pytest.mark.long

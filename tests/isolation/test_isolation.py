@@ -110,6 +110,12 @@ def test_a_worker_that_cannot_start_says_so():
         run_isolated("bonds", [b"a"], command=(sys.executable, "-c", "raise SystemExit('boom')"))
 
 
+def test_a_worker_that_is_never_ready_is_told(monkeypatch):
+    monkeypatch.setattr(crew, "START_TIMEOUT", 0.2)
+    with pytest.raises(AtomweaveError, match=r"was not ready after 0\.2 s"):
+        run_isolated("bonds", [b"a"], command=(sys.executable, "-c", "import time; time.sleep(60)"))
+
+
 def test_answers_are_handed_over_one_by_one_in_the_calling_thread():
     seen: list[tuple[int, bytes | Failure]] = []
 

@@ -30,6 +30,8 @@ class Troubled:
                 return b"x" * (4 << 30)
             case b"raise":
                 raise ValueError("nothing to be done")
+            case b"read":
+                return Path(options["file"]).read_bytes()
             case b"print":
                 print("what a library says does not mix with the answers")
                 os.write(1, b"nor what C code says\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -57,6 +58,10 @@ class Recorded:
                 at = line(len(request) // 25) if options["relax"] else None
                 values = dict.fromkeys(options["properties"], float(index))
                 on_answer(index, pack(Calculation(values, positions=at, seconds=0.5)))
+
+    @contextlib.contextmanager
+    def connected(self):
+        yield self
 
     @property
     def indexes(self) -> list[int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .cluster import Scheduler, Slurm, cluster_of
 from .growing import (
     Batch,
     Device,
@@ -78,6 +79,8 @@ def complete(
     workers: Workers = None,
     threads: Threads = 1,
     device: Device = "cpu",
+    scheduler: Scheduler = None,
+    slurm: Slurm = None,
     drop_invalid: DropInvalid = False,
     report: Report = None,
     json_file: JsonFile = None,
@@ -101,12 +104,14 @@ def complete(
     in does not matter. Every attempt is counted and kept in the file, as `atomweave sample` does it.
     """
     from ..errors import UsageError
+    from ..isolation import answered_by
     from .targets import check_targets
     from .verdicts import check_needs
 
     # What can be wrong is found before the work begins.
     at = temperatures_of(temperatures, focus_temperature, position_temperature, tempering)
-    growing = Growing(model, seed, at, max_atoms, batch, workers, threads, device)
+    cluster = cluster_of(scheduler, slurm, workers=workers, device=None if device == "cpu" else device)
+    growing = Growing(model, seed, at, max_atoms, batch, workers, threads, device, place=scheduler or "Slurm")
     of_benchmark = {"--data": data is not None, "--molecules": molecules is not None, "--shuffle": shuffle}
     of_fragments = {
         "FRAGMENTS": bool(fragments), "--out": out is not None, "--number": number is not None, "--site": bool(site),
@@ -121,7 +126,9 @@ def complete(
     if benchmark is not None:
         from .completion_benchmark import run_benchmark
 
-        run_benchmark(growing, benchmark, data, molecules or BENCHMARK_MOLECULES, shuffle, json_file, no_table)
+        with answered_by(cluster) as there:
+            growing = replace(growing, executor=there)
+            run_benchmark(growing, benchmark, data, molecules or BENCHMARK_MOLECULES, shuffle, json_file, no_table)
         return
     if not fragments or out is None:
         missing = "FRAGMENTS: got none, wanted one file or more" if not fragments else "--out: wanted a file to write"
@@ -135,15 +142,16 @@ def complete(
 
     n_each = number or N_EACH
     begin = partial(complete_fragments, fragments=given, n=n_each, sites=sites, remove_hydrogens=remove_hydrogens)
-    grown, made = growing.run(begin, n_each * len(given))
-    made |= {
-        "fragments": sources, "attempts_each": n_each, "sites": sites_smarts or site,
-        "remove_hydrogens": remove_hydrogens,
-    }  # fmt: skip
-    hand_over(
-        _with_sources(grown, sources), out, f"Completions by {model}", made, judged=judged, drop_invalid=drop_invalid,
-        report=report, json_file=json_file, no_table=no_table,
-    )  # fmt: skip
+    with answered_by(cluster) as there:
+        grown, made = replace(growing, executor=there).run(begin, n_each * len(given))
+        made |= {
+            "fragments": sources, "attempts_each": n_each, "sites": sites_smarts or site,
+            "remove_hydrogens": remove_hydrogens,
+        }  # fmt: skip
+        hand_over(
+            _with_sources(grown, sources), out, f"Completions by {model}", made, judged=judged,
+            drop_invalid=drop_invalid, report=report, json_file=json_file, no_table=no_table,
+        )  # fmt: skip
 
 
 def _read(paths: list[Path]) -> tuple[list[Molecule], list[str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UsageError
+from .cluster import Scheduler, Slurm
 from .growing import Device, Seed, Weights
 
 if TYPE_CHECKING:
@@ -66,10 +67,8 @@ def discover(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes, by default one a CPU.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds for one calculation; by default by method.")] = None,
     memory: Annotated[float | None, typer.Option(help="GiB of address space for one; 8 by default.")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Dask scheduler to calculate on, e.g. tcp://host:8786.")] = None,
-    slurm: Annotated[
-        str | None, typer.Option(help="Calculate in jobs: jobs=20,cores=16,memory=32GB,walltime=8:00:00,partition=P.")
-    ] = None,
+    scheduler: Scheduler = None,
+    slurm: Slurm = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Of fine-tuning; by default torch's own choice.")] = None,
     device: Device = "cpu",
 ) -> None:

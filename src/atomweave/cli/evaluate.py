@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError, printable
+from .cluster import Scheduler, Slurm, cluster_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,8 @@ def evaluate(
     ] = "200",
     seed: Annotated[int, typer.Option(min=0, help="Draws these molecules.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes, by default one a CPU.")] = None,
+    scheduler: Scheduler = None,
+    slurm: Slurm = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for the bonds of one molecule.")] = 10.0,
     shown: Annotated[int, typer.Option("--shown", min=0, help="Molecules on the page's wall.")] = 500,
     chemiscope: Annotated[bool, typer.Option("--chemiscope", help="Also write a file for chemiscope.")] = False,
@@ -84,15 +87,16 @@ def evaluate(
     from ..evaluation.building import Work, check_source
     from ..evaluation.evaluate import score
     from ..evaluation.suites import DEFAULT, Settings, suite_named
+    from ..isolation import answered_by
 
     settings = Settings(_count("--energies", energies), _count("--relaxed", relaxed), seed, workers)
     suites = [suite_named(name, settings) for name in dict.fromkeys(suite or [DEFAULT])]
     check_source(reference)
     files = _named(samples, names)
     known = _temperatures(temperatures, list(files))
-    sets = {name: [_read(path, format_, number) for path in paths] for name, paths in files.items()}
-    with contextlib.ExitStack() as bars:
-        evaluation = score(sets, reference, suites, Work(workers, timeout, _Bars(bars).show), known)
+    with answered_by(cluster_of(scheduler, slurm, workers=workers)) as there, contextlib.ExitStack() as bars:
+        sets = {name: [_read(path, format_, number) for path in paths] for name, paths in files.items()}
+        evaluation = score(sets, reference, suites, Work(workers, timeout, _Bars(bars).show, there), known)
     evaluation = replace(evaluation, made={"command": _command(), "seed": seed, **evaluation.made})
     try:
         if out is not None:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import printable
+
 if TYPE_CHECKING:
     from ..evaluation.headline import Headline
     from ..growth.grower import Grown
+    from ..isolation import Executor
     from ..models.base import Temperatures
 
 Weights = Annotated[str, typer.Argument(help="Weights that ship, e.g. symphony-qm9, or a weights file.")]
@@ -48,6 +51,8 @@ class Growing:
     workers: int | None
     threads: int
     device: str
+    executor: Executor | None = None
+    place: str = ""  # what the executor works on, for tables and reports
 
     def run(self, grow: Callable[..., Grown], number: int) -> tuple[Grown, dict[str, Any]]:
         """Grow `number` molecules and show how far it is.
@@ -66,18 +71,20 @@ class Growing:
 
         keep_freed_memory()
         processes = min(self.workers or (available_cpus() if self.device == "cpu" else 1), -(-number // BLOCK))
+        where: dict[str, Any] = {"workers": processes} if self.executor is None else {"executor": self.executor}
         began = time.perf_counter()
         with progress("growing", "molecules") as show:
             grown = grow(
                 self.model, seed=self.seed, temperatures=self.temperatures, max_atoms=self.max_atoms,
-                slots=self.batch, device=self.device, workers=processes, threads=self.threads, progress=show,
+                slots=self.batch, device=self.device, threads=self.threads, progress=show, **where,
             )  # fmt: skip
         seconds = time.perf_counter() - began
         return grown, {
             "weights": self.model, "seed": self.seed, **self.temperatures.model_dump(exclude_none=True),
             "max_atoms": self.max_atoms, "seconds": round(seconds, 2),
             "molecules_per_second": round(number / seconds, 2), "device": self.device,
-            "processes": processes, "threads": self.threads,
+            **({"processes": processes} if self.executor is None else {"cluster": self.place}),
+            "threads": self.threads,
         }  # fmt: skip
 
 
@@ -132,8 +139,8 @@ def hand_over(
         grown: every attempt.
         out: file of the molecules.
         title: of the report.
-        made: how they were made, for report and JSON; "seconds", "molecules_per_second", "device", "processes" and
-            "threads" stand under the table.
+        made: how they were made, for report and JSON; "seconds", "molecules_per_second", "device", "processes" or
+            "cluster", and "threads" stand under the table.
         judged: whether RDKit is there.
         drop_invalid: write valid molecules only.
         report: file of the page, if any.
@@ -169,9 +176,10 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def speed_line(made: Mapping[str, Any]) -> str:
     """Return how fast it went, and on what."""
+    where = f"processes {made['processes']}" if "processes" in made else printable(made["cluster"])
     return (
         f"{made['molecules_per_second']:.2f} molecules/s ({made['seconds']:.1f} s with loading; {made['device']}, "
-        f"processes {made['processes']}, threads each {made['threads']})"
+        f"{where}, threads each {made['threads']})"
     )
 
 

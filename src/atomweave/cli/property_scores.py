@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ class Asked:
     memory: float | None
     scheduler: str | None
     slurm: str | None
+    relaxed_out: Path | None = None
 
     def refuse_idle(self) -> None:
         """Raise `UsageError` if no property is asked for, yet how to calculate them is."""
@@ -55,6 +56,7 @@ class PropertyScoring:
     executor: Executor
     results: Path
     retry: bool
+    relaxed_out: Path | None = None
 
     @classmethod
     def of(cls, asked: Asked, out: Path) -> PropertyScoring:
@@ -63,6 +65,7 @@ class PropertyScoring:
         Raises:
             UsageError: if a property, method or option is unknown, or two options exclude each other.
         """
+        from ..io import format_of
         from ..properties.methods import QM9_LEVEL, check_properties, parse_method, relaxing_method
 
         method = parse_method(asked.method or QM9_LEVEL)
@@ -70,9 +73,15 @@ class PropertyScoring:
         check_properties(properties, method)
         relaxing = relaxing_method(asked.relax_by or asked.relax, method)
         results = asked.results or out.with_suffix(".sqlite")
-        if results.absolute() == out.absolute():
-            raise UsageError(f"--results: got {printable(str(results))}, which is the table's name; name another file.")
-        return cls(properties, method, relaxing, _executor(asked, method, relaxing), results, asked.retry)
+        if results.absolute() in {path.absolute() for path in (out, asked.relaxed_out) if path is not None}:
+            shown = printable(str(results))
+            raise UsageError(f"--results: got {shown}, which is another output's name; name another file.")
+        if asked.relaxed_out is not None:
+            format_of(asked.relaxed_out)
+            if relaxing is None:
+                raise UsageError("--relaxed-out: no minimum is asked for: add --relax or --relax-by METHOD.")
+        executor = _executor(asked, method, relaxing)
+        return cls(properties, method, relaxing, executor, results, asked.retry, asked.relaxed_out)
 
     def run(self, molecules: Sequence[Molecule]) -> list[Score]:
         """Calculate what is not known yet, and show how far it is."""
@@ -98,6 +107,31 @@ class PropertyScoring:
         values = (format(found.values[name], ".10g") if name in found.values else None for name in self.properties)
         minimum = self.relaxing.name if self.relaxing else None
         return (*values, self.method.name, minimum, found.seconds, f"{found.reason}{detail}")
+
+    def write_minima(self, scores: Sequence[Score], places: Sequence[str]) -> str:
+        """Write the molecules at their minima, with what was calculated and where each comes from, if that is asked.
+
+        Args:
+            scores: one a molecule.
+            places: where each stands, file and frame.
+
+        Returns:
+            A line that says how many there are; empty where none are asked for.
+        """
+        from ..evaluation.validity import assess
+        from .verdicts import write_molecules
+
+        if self.relaxed_out is None or self.relaxing is None:
+            return ""
+        minima = []
+        for found, place in zip(scores, places, strict=True):
+            if found.relaxed is not None:
+                told = {**found.values, "method": self.method.name, "minimum_of": self.relaxing.name, "source": place}
+                minima.append(replace(found.relaxed, properties={**found.relaxed.properties, **told}))
+        if not minima:
+            return f"{printable(str(self.relaxed_out))}: not written, since no molecule has a minimum."
+        write_molecules(self.relaxed_out, minima, assess(minima), drop_invalid=False)
+        return f"{printable(str(self.relaxed_out))}: {len(minima):,} of {len(scores):,} molecules at their minimum."
 
     def summary(self, scores: Sequence[Score], places: Sequence[str]) -> list[str]:
         """Return the lines on what came out: each property's mean and ends, how many have which reason.
@@ -147,14 +181,8 @@ def _share(count: int, total: int) -> str:
 
 
 def _executor(asked: Asked, method: Method, relaxing: Method | None) -> Executor:
-    from ..properties.executors import (
-        DaskExecutor,
-        Limits,
-        LocalExecutor,
-        SlurmExecutor,
-        SlurmJobs,
-        default_limits,
-    )
+    from ..properties.executors import Limits, LocalExecutor, default_limits
+    from .cluster import cluster_of
 
     usual = default_limits(method, relaxing)
     if asked.timeout is not None and asked.timeout <= 0:
@@ -165,11 +193,6 @@ def _executor(asked: Asked, method: Method, relaxing: Method | None) -> Executor
         usual.timeout if asked.timeout is None else asked.timeout,
         usual.memory if asked.memory is None else int(asked.memory * GIB),
     )
-    places = [f"--{name}" for name in ("workers", "scheduler", "slurm") if getattr(asked, name) is not None]
-    if len(places) > 1:
-        raise UsageError(f"{' and '.join(places)} exclude each other: name one place to calculate.")
-    if asked.scheduler is not None:
-        return DaskExecutor(asked.scheduler, limits)
-    if asked.slurm is not None:
-        return SlurmExecutor(SlurmJobs.parse(asked.slurm), limits)
-    return LocalExecutor(limits, asked.workers)
+    return cluster_of(asked.scheduler, asked.slurm, limits, workers=asked.workers) or LocalExecutor(
+        limits, asked.workers
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .cluster import Scheduler, Slurm, cluster_of
 from .growing import (
     Batch,
     Device,
@@ -68,6 +69,8 @@ def sample(
     workers: Workers = None,
     threads: Threads = 1,
     device: Device = "cpu",
+    scheduler: Scheduler = None,
+    slurm: Slurm = None,
     drop_invalid: DropInvalid = False,
     report: Report = None,
     json_file: JsonFile = None,
@@ -88,23 +91,26 @@ def sample(
     check_targets(out, report, json_file, force=force)
     at = temperatures_of(temperatures, focus_temperature, position_temperature, tempering)
     fragment = read_start(start)
+    cluster = cluster_of(scheduler, slurm, workers=workers, device=None if device == "cpu" else device)
     check_device(device)
     asked = read_conditions(
         {"gap": gap, "polarizability": polarizability, "n_atoms": n_atoms, "composition": formula}, condition or ()
     )
 
     from ..growth.grower import grow, largest_given, size_limit
+    from ..isolation import answered_by
     from ..models.weights import read_card
 
     max_atoms = max_atoms or size_limit(read_card(model)[0].largest, largest_given(fragment))
-    growing = Growing(model, seed, at, max_atoms, batch, workers, threads, device)
-    with range_warnings_as_lines():
-        grown, made = growing.run(partial(grow, n_molecules=number, start=fragment, conditions=asked), number)
-    made |= {"start": start, **{f"asked_{name}": value for name, value in asked.items()}}
-    hand_over(
-        grown, out, f"{number} molecules of {model}", made, judged=judged,
-        drop_invalid=drop_invalid, report=report, json_file=json_file, no_table=no_table,
-    )  # fmt: skip
+    with answered_by(cluster) as there:
+        growing = Growing(model, seed, at, max_atoms, batch, workers, threads, device, there, scheduler or "Slurm")
+        with range_warnings_as_lines():
+            grown, made = growing.run(partial(grow, n_molecules=number, start=fragment, conditions=asked), number)
+        made |= {"start": start, **{f"asked_{name}": value for name, value in asked.items()}}
+        hand_over(
+            grown, out, f"{number} molecules of {model}", made, judged=judged,
+            drop_invalid=drop_invalid, report=report, json_file=json_file, no_table=no_table,
+        )  # fmt: skip
 
 
 def read_start(start: str) -> str | Molecule | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UsageError, printable
+from .cluster import Scheduler, Slurm
 
 if TYPE_CHECKING:
     from ..evaluation.attempts import Attempts
@@ -45,6 +46,9 @@ def score(
     ] = None,
     relax: Annotated[bool, typer.Option("--relax", help="At the method's nearest minimum.")] = False,
     relax_by: Annotated[str | None, typer.Option(help="At the nearest minimum of this method, e.g. gfn2-xtb.")] = None,
+    relaxed_out: Annotated[
+        Path | None, typer.Option(help="Also write the molecules at their minima: .sdf, .xyz, .extxyz, .db or .npz.")
+    ] = None,
     results: Annotated[
         Path | None, typer.Option(help="What is known is kept here; by default beside --out, as .sqlite.")
     ] = None,
@@ -52,10 +56,8 @@ def score(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes, by default one a CPU.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds for one molecule; by default by method.")] = None,
     memory: Annotated[float | None, typer.Option(help="GiB of address space for one process; 8 by default.")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Dask scheduler to calculate on, e.g. tcp://host:8786.")] = None,
-    slurm: Annotated[
-        str | None, typer.Option(help="Calculate in jobs: jobs=20,cores=16,memory=32GB,walltime=8:00:00,partition=P.")
-    ] = None,
+    scheduler: Scheduler = None,
+    slurm: Slurm = None,
     log_prob: Annotated[
         str | None, typer.Option("--log-prob", help="Weights that ship, e.g. weaver-qm9, or a weights file.")
     ] = None,
@@ -79,7 +81,7 @@ def score(
     from .targets import check_targets
 
     asked = Asked(
-        property_, method, relax, relax_by, results, retry, workers, timeout, memory, scheduler, slurm
+        property_, method, relax, relax_by, results, retry, workers, timeout, memory, scheduler, slurm, relaxed_out
     )  # fmt: skip
     asked.refuse_idle()
     if log_prob is None and property_ is None:
@@ -89,7 +91,7 @@ def score(
         )
     if out.suffix.lower() != ".csv":
         raise UsageError(f"--out: got {printable(str(out))}, wanted a name that ends in .csv.")
-    check_targets(out, force=force)
+    check_targets(out, relaxed_out, force=force)
     calculating = None if property_ is None else PropertyScoring.of(asked, out)
     likely = None if log_prob is None else _model(log_prob, device)
 
@@ -104,6 +106,8 @@ def score(
         print(*_summary(likelihoods, str(log_prob)), sep="\n")
     if calculating is not None and scores is not None:
         print(*calculating.summary(scores, places), sep="\n")
+        if said := calculating.write_minima(scores, places):
+            print(said, file=sys.stderr)
     n_unread = sum(len(attempts) for _, attempts in read) - len(molecules)
     if n_unread:
         print(f"{_counted(n_unread, 'frame')} cannot be read.")

@@ -19,6 +19,7 @@ from .validity import assess
 
 if TYPE_CHECKING:
     from ..data.store import MoleculeStore
+    from ..isolation import Executor
     from ..molecule import Molecule
     from .metric import Metric
 
@@ -80,11 +81,14 @@ class Work:
         workers: processes; by default one for each CPU.
         timeout: seconds for the bonds of one molecule.
         progress: title -> a function to be called with (done, total).
+        executor: what works on single molecules instead of processes of this machine, e.g. an
+            `isolation.cluster.DaskExecutor`; each kind of work has time limits of its own.
     """
 
     workers: int | None = None
     timeout: float = 10.0
     progress: Callable[[str], Progress] | None = field(default=None, repr=False)
+    executor: Executor | None = None
 
 
 def build_reference(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.store import MoleculeStore
 from ..errors import InputError, UsageError, printable
+from ..isolation import answered_by
 from .attempts import Attempts, attempts_of
 from .building import ReferenceData, Work, build_reference, find_reference
 from .evaluation import Evaluation, Scored, Suite
@@ -57,6 +58,7 @@ def evaluate(
         InputError: where there is nothing to judge, and for files that cannot be read.
         RefusedFileError: for a damaged reference.
         MissingDependencyError: where a suite can do nothing without a package that is not installed.
+        IncompleteError: where an executor's workers go away.
     """
     settings, work = settings or Settings(), work or Work()
     names = [suite] if isinstance(suite, str) else list(suite)
@@ -93,13 +95,14 @@ def score(
         if not all(map(len, files)):
             raise InputError(f"{name}: there is no attempt to judge; wanted at least one molecule.")
     metrics = distinct(suites)
-    known = _reference(reference, metrics, work)
     lookup = any(metric.name == LOOKUP for metric in metrics)
     scored = []
-    for name, files in sets.items():
-        samples = tuple(_sample(name, attempts, lookup, work) for attempts in files)
-        results = tuple({metric.name: metric.measure(sample, known) for metric in metrics} for sample in samples)
-        scored.append(Scored(name, samples, results, pooled(results), known_at.get(name)))
+    with answered_by(work.executor):
+        known = _reference(reference, metrics, work)
+        for name, files in sets.items():
+            samples = tuple(_sample(name, attempts, lookup, work) for attempts in files)
+            results = tuple({metric.name: metric.measure(sample, known) for metric in metrics} for sample in samples)
+            scored.append(Scored(name, samples, results, pooled(results), known_at.get(name)))
     made = {
         "suites": ", ".join(suite.name for suite in suites),
         "attempts": {one.name: [len(sample) for sample in one.samples] for one in scored},

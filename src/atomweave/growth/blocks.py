@@ -38,6 +38,39 @@ class GrowthPlan:
     slots: int  # how many fragments the model sees at a time
     asked: tuple[Request, ...] = ()  # of every molecule, or of each by index; nothing where empty
 
+    def asked_of(self, index: int) -> Request:
+        """Return what is asked of a molecule."""
+        return self.asked[index % len(self.asked)] if self.asked else {}
+
+    def start_of(self, index: int) -> Start | None:
+        """Return the fragment that a molecule grows from, if one is given."""
+        return self.start[index // self.each] if isinstance(self.start, tuple) else None
+
+    def attempt(
+        self, index: int, numbers: np.ndarray, positions: np.ndarray, reason: str | None, log_prob: float | None
+    ) -> Attempt:
+        """Return what became of a molecule, with all that is to be told of it.
+
+        Args:
+            index: of the molecule.
+            numbers: (n_atoms,) atomic numbers.
+            positions: (n_atoms, 3) Å.
+            reason: why it is not finished; None where it is.
+            log_prob: see `Attempt`.
+        """
+        start = self.start_of(index)
+        told = {
+            "seed": self.seed,
+            "index": index,
+            "finished": reason is None,
+            "reason": reason,
+            "log_prob": log_prob,
+            **{f"asked_{name}": value for name, value in self.asked_of(index).items()},
+            **(start.given.told if start is not None else {}),
+        }
+        known = {name: value for name, value in told.items() if value is not None}
+        return Attempt(index, Molecule(numbers, positions, known), reason is None, reason, log_prob)
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -88,12 +121,11 @@ class _Block:
         self.log_prob = np.zeros(n_molecules)
         self.active = np.ones(n_molecules, bool)
         self.reasons: list[str | None] = [None] * n_molecules
-        self.asked = [plan.asked[i % len(plan.asked)] for i in self.index] if plan.asked else []
-        rows = [model.conditions.row(request).tolist() for request in self.asked]
-        self.conditions = torch.tensor(rows, device=model.device) if self.asked else None
+        rows = [model.conditions.row(plan.asked_of(i)).tolist() for i in self.index.tolist()] if plan.asked else []
+        self.conditions = torch.tensor(rows, device=model.device) if rows else None
         self.n_atoms = np.ones(n_molecules, np.int64)
         self.origin = np.zeros((n_molecules, 3))
-        self.starts = [plan.start[i // plan.each] for i in self.index] if isinstance(plan.start, tuple) else []
+        self.starts = [start for i in self.index.tolist() if (start := plan.start_of(i)) is not None]
         for row, start in enumerate(self.starts):
             self._begin(row, start)
         if not self.starts:
@@ -232,18 +264,4 @@ class _Block:
             numbers[: len(given.molecule)] = given.molecule.numbers
             positions[: len(given.molecule)] = given.molecule.positions
         log_prob = float(self.log_prob[row]) if np.isfinite(self.log_prob[row]) else None
-        told = {
-            "seed": self.plan.seed,
-            "index": index,
-            "finished": reason is None,
-            "reason": reason,
-            "log_prob": log_prob,
-            **({f"asked_{name}": value for name, value in self.asked[row].items()} if self.asked else {}),
-            **(given.told if given is not None else {}),
-        }
-        molecule = Molecule(
-            numbers,
-            positions,
-            {name: value for name, value in told.items() if value is not None},
-        )
-        return Attempt(index, molecule, reason is None, reason, log_prob)
+        return self.plan.attempt(index, numbers, positions, reason, log_prob)

@@ -43,7 +43,8 @@ def complete(
             None leaves it to the model. Atoms that are no sites have ended; a model that ends molecules instead of
             atoms (Symphony) is conditioned on never choosing them as its focus, about which it was taught nothing.
         remove_hydrogens: remove the hydrogens bonded to the sites first, so that there is room.
-        options: as of `grow`: temperatures, conditions, max_atoms, block, slots, device, workers, threads, progress.
+        options: as of `grow`: temperatures, conditions, max_atoms, block, slots, device, workers, threads, executor,
+            progress.
 
     Returns:
         The attempts. Their molecules carry, beside what `grow` tells of them, the number of the `fragment` from 0, how

@@ -26,6 +26,7 @@ from .conditions import OutsideRangeWarning, Request, n_atoms_of
 from .starts import Given, Start
 
 if TYPE_CHECKING:
+    from ..isolation import Executor
     from ..models.base import Model, Temperatures
 
 Progress = Callable[[int, int], None]
@@ -85,6 +86,7 @@ def grow(
     device: str | torch.device | None = None,
     workers: int = 1,
     threads: int = 1,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Grown:
     """Grow `n_molecules` molecules.
@@ -108,6 +110,8 @@ def grow(
         workers: processes; a script that asks for more than one must guard its own start by
             `if __name__ == "__main__":`.
         threads: threads a process computes with.
+        executor: what grows the blocks instead of this machine, e.g. an `isolation.cluster.DaskExecutor`; the model is
+            then given by name or path.
         progress: called now and then in this process.
 
     Raises:
@@ -130,6 +134,12 @@ def grow(
         slots = loaded.cpu_slots if loaded.device.type == "cpu" else block
     if workers > 1 and loaded.device.type != "cpu":
         raise UsageError(f"workers: got {workers} on {loaded.device}, wanted 1: they would only share the one device.")
+    if executor is not None and not isinstance(model, (str, Path)):
+        raise UsageError(f"model: got a {type(model).__name__}, wanted the name or path of weights, which can be sent.")
+    if executor is not None and (workers > 1 or loaded.device.type != "cpu"):
+        raise UsageError(
+            f"executor: got workers {workers} and {loaded.device} besides; an executor has workers of its own, on cpu."
+        )
     asked = _requests(conditions, n_molecules)
     starts = _starts(start, loaded, n_molecules, max_atoms)
     each = n_molecules // len(starts) if isinstance(starts, tuple) else 1
@@ -141,7 +151,12 @@ def grow(
         if progress is not None:
             progress(done, n_molecules)
 
-    if min(workers, len(tasks)) == 1:
+    if executor is not None and isinstance(model, (str, Path)):
+        from ..models.weights import weights_path
+        from .on_executor import grow_on
+
+        blocks = grow_on(executor, weights_path(model), plan, tasks, threads, report)
+    elif min(workers, len(tasks)) == 1:
         blocks = _grow_here(loaded, plan, tasks, threads, report)
     else:
         from .workers import grow_in_processes

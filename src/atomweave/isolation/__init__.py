@@ -6,19 +6,22 @@ They need no fork (unsafe beside torch's threads) and no `if __name__ == "__main
 no pickle passes between them.
 """
 
-from .crew import CRASH, ERROR, MEMORY, TIME_OUT, Failure, answer_isolated, available_cpus, run_isolated
-from .executors import Executor, Limits, LocalExecutor
+from .batch import answered_by, run_isolated
+from .crew import CRASH, ERROR, MEMORY, TIME_OUT, Failure, answer_isolated, available_cpus
+from .executors import UNLIMITED, Executor, Limits, LocalExecutor
 
 __all__ = [
     "CRASH",
     "ERROR",
     "MEMORY",
     "TIME_OUT",
+    "UNLIMITED",
     "Executor",
     "Failure",
     "Limits",
     "LocalExecutor",
     "answer_isolated",
+    "answered_by",
     "available_cpus",
     "run_isolated",
 ]

@@ -2,19 +2,24 @@
 
 What stands on the cluster at any time is bounded: a few requests for each thread of the workers that are there now.
 Answers come back to the one process that asked and are handed over there. When a Dask worker dies, the scheduler gives
-its requests to others; only one that was with several workers when they died is given up.
+its requests to others; only one that was with several workers when they died is given up. Files that a task reads go
+to each worker once, by their content: its machine need not see the folders of this one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, islice
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +28,17 @@ from ..versions import installed_versions
 from .crew import CRASH, ERROR, WAIT, Failure, OnAnswer
 from .executors import Limits
 from .standing import Order, answer_standing, end_standing
+from .tasks import deciding
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 PER_THREAD = 3
-"""Requests on the cluster for each thread: one at work and the next already there, for the shortest take 20 ms."""
+"""Turns on the cluster for each thread: one at work and the next already there, for the shortest take 20 ms."""
 LOOK_INTERVAL = 2.0  # s between two looks at how many workers there are
-DECIDING = ("atomweave", "pyscf", "rdkit", "tblite")
-"""Packages of which client and workers must not have different versions."""
+
+Turn = Sequence[tuple[int, bytes]]
+"""Requests handed out at once, each with its number."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,9 @@ class DaskExecutor:
         options: Mapping[str, Any],
         on_answer: OnAnswer,
         stop: Callable[[], bool] = lambda: False,
+        *,
+        chunk: int = 1,
+        files: Mapping[str, Path] | None = None,
     ) -> None:
         """See `Executor.run`.
 
@@ -68,12 +78,16 @@ class DaskExecutor:
             InputError: if there is no scheduler, or its workers have other versions of what decides the numbers.
             IncompleteError: if the scheduler goes away, or has no workers.
         """
-        with self.client() as client:
-            run_on(client, self.address, self.limits, task, requests, options, on_answer, stop, self.patience)
+        with self.connected() as there:
+            there.run(task, requests, options, on_answer, stop, chunk=chunk, files=files)
+
+    def limited(self, limits: Limits) -> DaskExecutor:
+        """See `Executor.limited`."""
+        return replace(self, limits=limits)
 
     @contextlib.contextmanager
-    def client(self) -> Iterator[Client]:
-        """Yield a connection to the scheduler, closed when the block ends."""
+    def connected(self) -> Iterator[ClientExecutor]:
+        """Yield a connection to the scheduler, closed when the block ends; raises as `run`."""
         require_distributed()
         from distributed import Client
 
@@ -85,23 +99,52 @@ class DaskExecutor:
                 "with `dask scheduler`, and workers with `dask worker ADDRESS`."
             ) from None
         with quiet(), client:
-            yield client
+            yield ClientExecutor(client, self.address, self.limits, self.patience)
 
 
-def run_on(
-    client: Client,
-    address: str,
-    limits: Limits,
-    task: str,
-    requests: Iterable[tuple[int, bytes]],
-    options: Mapping[str, Any],
-    on_answer: OnAnswer,
-    stop: Callable[[], bool],
-    patience: float,
-) -> None:
-    """Answer requests on the workers of a client's scheduler; see `DaskExecutor`, its arguments and its `run`."""
-    order = Order(uuid.uuid4().hex, task, json.dumps(dict(options)), limits.timeout, limits.memory)
-    _Session(client, address, order, requests, on_answer, stop, patience).run()
+@dataclass(frozen=True, eq=False)
+class ClientExecutor:
+    """The workers of a scheduler to which there is a connection.
+
+    Attributes:
+        client: the connection.
+        address: what messages call the scheduler.
+        limits: of each request.
+        patience: seconds to wait where no worker is left, or none is there yet.
+    """
+
+    client: Client
+    address: str
+    limits: Limits
+    patience: float
+
+    def run(
+        self,
+        task: str,
+        requests: Iterable[tuple[int, bytes]],
+        options: Mapping[str, Any],
+        on_answer: OnAnswer,
+        stop: Callable[[], bool] = lambda: False,
+        *,
+        chunk: int = 1,
+        files: Mapping[str, Path] | None = None,
+    ) -> None:
+        """See `Executor.run`; raises as `DaskExecutor.run`."""
+        contents = {option: path.read_bytes() for option, path in (files or {}).items()}
+        order = Order(
+            uuid.uuid4().hex, task, json.dumps(dict(options)), self.limits.timeout, self.limits.memory,
+            tuple((option, hashlib.sha256(content).hexdigest()) for option, content in contents.items()),
+        )  # fmt: skip
+        _Session(self, order, list(contents.values()), requests, on_answer, stop, chunk).run()
+
+    def limited(self, limits: Limits) -> ClientExecutor:
+        """See `Executor.limited`."""
+        return replace(self, limits=limits)
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[ClientExecutor]:
+        """See `Executor.connected`."""
+        yield self
 
 
 class _Session:
@@ -109,34 +152,31 @@ class _Session:
 
     def __init__(
         self,
-        client: Client,
-        address: str,
+        executor: ClientExecutor,
         order: Order,
+        contents: Sequence[bytes],
         requests: Iterable[tuple[int, bytes]],
         on_answer: OnAnswer,
         stop: Callable[[], bool],
-        patience: float,
+        chunk: int,
     ) -> None:
-        self.client, self.order, self.waiting, self.on_answer, self.stop = (
-            client,
-            order,
-            iter(requests),
-            on_answer,
-            stop,
-        )
-        self.address, self.patience = address, patience
-        self.there: dict[str, tuple[int, Future]] = {}  # key -> number of the request
+        self.client, self.address, self.patience = executor.client, executor.address, executor.patience
+        self.order, self.waiting, self.on_answer, self.stop, self.chunk = order, iter(requests), on_answer, stop, chunk
+        self.again: deque[Turn] = deque()  # requests that go out a second time, each alone
+        self.there: dict[str, tuple[Turn, Future]] = {}  # by the future's key
+        self.serial = count()
         self.ended: SimpleQueue[Future] = SimpleQueue()  # filled by a thread of the client
-        self.versions = installed_versions(DECIDING)
+        self.versions = installed_versions(deciding(order.task))
         self.room, self.looked, self.seen = 0, float("-inf"), time.monotonic()
+        self.contents = [self._send(number, content) for number, content in enumerate(contents)]
 
     def run(self) -> None:
         """Answer all requests, or drop them when asked to stop."""
         try:
             while not self.stop():
                 self._look()
-                for index, request in islice(self.waiting, max(0, self.room - len(self.there))):
-                    self._submit(index, request)
+                while len(self.there) < self.room and (turn := self._next_turn()):
+                    self._submit(turn)
                 if self.room and not self.there:
                     return
                 with contextlib.suppress(Empty):
@@ -163,27 +203,46 @@ class _Session:
                 f"`dask worker {self.address}`, and run this again."
             )
 
-    def _submit(self, index: int, request: bytes) -> None:
-        key = f"atomweave-{self.order.run}-{index}"
+    def _next_turn(self) -> Turn:
+        return self.again.popleft() if self.again else list(islice(self.waiting, self.chunk))
+
+    def _send(self, number: int, content: bytes) -> Future:
+        """Hand a file's content to the scheduler, from which each worker gets it once."""
+        # A task of its own and not scattered data, which would be gone with the last worker that holds them.
+        with self._connected(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")
+            return self.client.submit(bytes, content, key=f"atomweave-{self.order.run}-file-{number}", pure=False)
+
+    def _submit(self, turn: Turn) -> None:
+        key = f"atomweave-{self.order.run}-{next(self.serial)}"
+        requests = [request for _, request in turn]
         with self._connected():
-            future = self.client.submit(answer_on_worker, self.order, self.versions, request, key=key, pure=False)
-        self.there[key] = index, future
+            future = self.client.submit(
+                answer_on_worker, self.order, self.versions, requests, *self.contents, key=key, pure=False
+            )
+        self.there[key] = turn, future
         future.add_done_callback(self.ended.put)
 
     def _take(self, future: Future) -> None:
-        """Hand over what became of a request."""
+        """Hand over what became of a turn."""
         if future.key not in self.there:
             return
         found = self._outcome(future)
         if found is None:
             future.add_done_callback(self.ended.put)
             return
-        index, _ = self.there.pop(future.key)
+        turn, _ = self.there.pop(future.key)
         future.release()
-        self.on_answer(index, found)
+        if isinstance(found, Failure):
+            if found.reason == CRASH and len(turn) > 1:  # one of them may be to blame, not all
+                self.again.extend([entry] for entry in turn)
+                return
+            found = [found] * len(turn)
+        for (index, _), answer in zip(turn, found, strict=True):
+            self.on_answer(index, answer)
 
-    def _outcome(self, future: Future) -> bytes | Failure | None:
-        """Return what became of a request; None if its worker died with the answer, and another calculates it anew."""
+    def _outcome(self, future: Future) -> list[bytes | Failure] | Failure | None:
+        """Return what became of a turn; None if its worker died with the answers, and another calculates them anew."""
         if future.status == "cancelled":
             raise _gone()
         try:
@@ -234,20 +293,25 @@ def quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def answer_on_worker(order: Order, versions: Mapping[str, str], request: bytes) -> bytes | Failure:
-    """Answer one request on a Dask worker; called there.
+def answer_on_worker(
+    order: Order, versions: Mapping[str, str], requests: Sequence[bytes], *contents: bytes
+) -> list[bytes | Failure]:
+    """Answer requests on a Dask worker; called there.
 
     Raises:
-        InputError: if a package that decides numbers has another version here than where the request comes from.
+        InputError: if a package that decides the answers has another version here than where the requests come from.
     """
-    for package, here in installed_versions(DECIDING).items():
+    from distributed import get_worker
+
+    for package, here in installed_versions(deciding(order.task)).items():
         there = versions.get(package, here)
         if package != "python" and here != there:
             raise InputError(
                 f"a worker of the scheduler has {package} {here}, this process {there}: their numbers would not "
                 "belong together; install the same version."
             )
-    return answer_standing(order, request)
+    # Dask's own folder is cleared away by the worker that comes next if this one is killed.
+    return answer_standing(order, requests, contents, get_worker().local_directory)
 
 
 def require_distributed() -> None:

@@ -31,7 +31,7 @@ ERROR = "error"
 
 CHUNK = 64  # requests sent at once: few enough to keep all workers busy at the end, enough to hide the round trip
 MEMORY_LIMIT = 8 * 2**30  # bytes of address space, of which OpenMP and the like reserve much more than they use
-START_TIMEOUT = 120.0  # s; importing RDKit may be slow on a busy machine or a cold disk
+START_TIMEOUT = 600.0  # s; importing RDKit or torch may be slow on a busy machine or a disk that many nodes share
 WATCH_INTERVAL = 0.05  # s
 WAIT = 0.1  # s between two looks at whether to stop
 
@@ -48,57 +48,6 @@ class Failure:
 
 OnAnswer = Callable[[int, bytes | Failure], None]
 """What takes the number of a request and what came of it."""
-
-
-def run_isolated(
-    task: str,
-    requests: Sequence[bytes],
-    *,
-    options: Mapping[str, Any] | None = None,
-    workers: int | None = None,
-    timeout: float = 10.0,
-    memory: int = MEMORY_LIMIT,
-    chunk: int = CHUNK,
-    min_per_worker: int = 1_000,
-    progress: Callable[[int, int], None] | None = None,
-    command: Sequence[str] = COMMAND,
-) -> list[bytes | Failure]:
-    """Answer requests in worker processes.
-
-    Args:
-        task: a name in `tasks.TASKS`.
-        requests: one a molecule.
-        options: what the task is told once, as JSON.
-        workers: number of processes; by default one for each CPU this process may use, fewer if there is little to do.
-        timeout: seconds of wall-clock time for one request.
-        memory: bytes of address space for one worker.
-        chunk: requests handed out at once; fewer where one takes long, so that all workers end together.
-        min_per_worker: requests that are worth a further worker, which takes some 0.3 s of CPU to start.
-        progress: called with (done, total) after every `chunk` answers.
-        command: what starts a worker.
-
-    Returns:
-        One answer or `Failure` a request, in order.
-
-    Raises:
-        AtomweaveError: if a worker cannot start.
-    """
-    n = len(requests)
-    results: list[bytes | Failure] = [Failure(ERROR, "no answer")] * n
-    n_done = 0
-
-    def keep(index: int, found: bytes | Failure) -> None:
-        nonlocal n_done
-        results[index] = found
-        n_done += 1
-        if progress is not None and (n_done % chunk == 0 or n_done == n):
-            progress(n_done, n)
-
-    answer_isolated(
-        task, enumerate(requests), keep, options=options, timeout=timeout, memory=memory, chunk=chunk, command=command,
-        workers=max(1, min(available_cpus(), n // min_per_worker) if workers is None else workers),
-    )  # fmt: skip
-    return results
 
 
 def answer_isolated(
@@ -279,6 +228,8 @@ class Worker:
             first = _pipes(process)[1].readline()
             self._set_deadline(float("inf"))
             if first != READY and not self.given_up:
+                if self.overdue:
+                    raise AtomweaveError(f"a worker process for molecules was not ready after {START_TIMEOUT:g} s.")
                 said.seek(0)
                 last = said.read().decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
                 raise AtomweaveError(f"a worker process for molecules did not start: {last[0]}.")

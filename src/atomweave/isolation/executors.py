@@ -5,8 +5,12 @@ Whoever has much to do is handed an executor and does not know which: the same r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import contextlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from .crew import MEMORY_LIMIT, OnAnswer, answer_isolated, available_cpus
@@ -25,6 +29,10 @@ class Limits:
     memory: int = MEMORY_LIMIT
 
 
+UNLIMITED = Limits(math.inf, 2**62)
+"""For what may take as long and as much as it needs."""
+
+
 class Executor(Protocol):
     """Something that answers requests within limits."""
 
@@ -39,6 +47,9 @@ class Executor(Protocol):
         options: Mapping[str, Any],
         on_answer: OnAnswer,
         stop: Callable[[], bool] = lambda: False,
+        *,
+        chunk: int = 1,
+        files: Mapping[str, Path] | None = None,
     ) -> None:
         """Answer requests and hand over each answer as it comes.
 
@@ -48,10 +59,18 @@ class Executor(Protocol):
             options: what the task is told once.
             on_answer: called in this thread with the number of a request and its answer or `Failure`, in any order.
             stop: asked a few times a second; when it says yes, what is answered is handed over, the rest dropped.
+            chunk: requests handed out at once: more where one takes milliseconds only.
+            files: option -> a file that the task finds at the path that this option has where it works.
 
         Raises:
             AtomweaveError: if there is nobody to answer.
         """
+
+    def limited(self, limits: Limits) -> Executor:
+        """Return the same with other limits."""
+
+    def connected(self) -> AbstractContextManager[Executor]:
+        """Make ready what several runs in turn can use, e.g. a connection or jobs; yields who does."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +92,22 @@ class LocalExecutor:
         options: Mapping[str, Any],
         on_answer: OnAnswer,
         stop: Callable[[], bool] = lambda: False,
+        *,
+        chunk: int = 1,
+        files: Mapping[str, Path] | None = None,
     ) -> None:
         """See `Executor.run`."""
+        paths = {option: str(path) for option, path in (files or {}).items()}
         answer_isolated(
-            task, requests, on_answer, options=options, workers=self.workers or available_cpus(),
-            timeout=self.limits.timeout, memory=self.limits.memory, stop=stop,
+            task, requests, on_answer, options={**options, **paths}, workers=self.workers or available_cpus(),
+            timeout=self.limits.timeout, memory=self.limits.memory, chunk=chunk, stop=stop,
         )  # fmt: skip
+
+    def limited(self, limits: Limits) -> LocalExecutor:
+        """See `Executor.limited`."""
+        return replace(self, limits=limits)
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[LocalExecutor]:
+        """See `Executor.connected`."""
+        yield self

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, MissingDependencyError, UsageError, did_you_mean
-from .cluster import quiet, run_on
+from .cluster import ClientExecutor, quiet
 from .crew import OnAnswer
 from .executors import Limits
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 LAST_MINUTES = 2 * 60
 """s before its time is up at which a worker leaves the job: what it works on then goes to another, in good order."""
@@ -122,6 +121,9 @@ class SlurmExecutor:
         options: Mapping[str, Any],
         on_answer: OnAnswer,
         stop: Callable[[], bool] = lambda: False,
+        *,
+        chunk: int = 1,
+        files: Mapping[str, Path] | None = None,
     ) -> None:
         """See `Executor.run`; jobs may wait in the queue as long as it takes.
 
@@ -129,12 +131,16 @@ class SlurmExecutor:
             InputError: if there is no Slurm here.
             IncompleteError: if the connection to the workers breaks.
         """
-        with self.client() as client:
-            run_on(client, "Slurm", self.limits, task, requests, options, on_answer, stop, patience=float("inf"))
+        with self.connected() as there:
+            there.run(task, requests, options, on_answer, stop, chunk=chunk, files=files)
+
+    def limited(self, limits: Limits) -> SlurmExecutor:
+        """See `Executor.limited`."""
+        return replace(self, limits=limits)
 
     @contextlib.contextmanager
-    def client(self) -> Iterator[Client]:
-        """Yield a connection to a scheduler in this process whose workers are the jobs."""
+    def connected(self) -> Iterator[ClientExecutor]:
+        """Yield a connection to a scheduler in this process whose workers are the jobs; raises as `run`."""
         require_jobqueue()
         import shutil
 
@@ -146,7 +152,7 @@ class SlurmExecutor:
         options = self.jobs.cluster_options()
         with quiet(), SLURMCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
             cluster.adapt(minimum_jobs=self.jobs.jobs, maximum_jobs=self.jobs.jobs)
-            yield client
+            yield ClientExecutor(client, "Slurm", self.limits, patience=math.inf)
 
 
 def require_jobqueue() -> None:

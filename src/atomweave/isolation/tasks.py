@@ -1,4 +1,4 @@
-"""What workers can do: task name -> the module of this package that answers it."""
+"""What workers can do: task name -> the module of this package that answers it, and whose versions decide how."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 TASKS = {
     "bonds": "chemistry.bonds_task",
     "conformer": "chemistry.conformers_task",
+    "grow": "growth.growing_task",
     "gspherenet": "chemistry.gspherenet_checker_task",
     "lookup": "chemistry.lookup_task",
     "openbabel": "chemistry.openbabel_task",
@@ -16,6 +17,15 @@ TASKS = {
     "xtb": "evaluation.metrics.relaxation_task",
     "xtb_gap": "evaluation.metrics.gap",
 }
+
+DECIDING = ("atomweave", "pyscf", "rdkit", "tblite")
+"""Packages of which those who share work must not have different versions."""
+DECIDING_FURTHER = {
+    "grow": ("numpy", "torch"),
+    "openbabel": ("openbabel-wheel", "openbabel"),
+    "posebusters": ("posebusters",),
+}
+"""The same, of single tasks."""
 
 
 class TaskModule(Protocol):
@@ -26,6 +36,11 @@ class TaskModule(Protocol):
 
     def prepare(self, options: dict[str, Any]) -> None:
         """Import what the answers need; not counted into any molecule's time."""
+
+
+def deciding(name: str) -> tuple[str, ...]:
+    """Return the packages whose versions decide a task's answers."""
+    return (*DECIDING, *DECIDING_FURTHER.get(name, ()))
 
 
 def task_module(name: str) -> TaskModule:

@@ -148,21 +148,24 @@ class _Run:
 
     def calculate(self, stop: Callable[[], bool], progress: Callable[[int, int], None] | None) -> None:
         """Have the missing calculated and store each answer as it comes."""
-        for (names, at_minimum), indexes in self.groups.items():
-            relax: bool | str = False if at_minimum or self.relaxing is None else self.relaxing.name
-            options: dict[str, Any] = {"properties": names, "method": self.method.name, "relax": relax}
+        if not self.groups:
+            return
+        with self.executor.connected() as executor:
+            for (names, at_minimum), indexes in self.groups.items():
+                relax: bool | str = False if at_minimum or self.relaxing is None else self.relaxing.name
+                options: dict[str, Any] = {"properties": names, "method": self.method.name, "relax": relax}
 
-            def keep(index: int, answer: bytes | Failure, names: tuple[str, ...] = names) -> None:
-                if isinstance(answer, Failure):
-                    self._store(index, names, Calculation(reason=answer.reason), answer.detail)
-                else:
-                    self._store(index, names, unpack(answer))
-                self.n_done += 1
-                if progress is not None:
-                    progress(self.n_done, self.n_missing)
+                def keep(index: int, answer: bytes | Failure, names: tuple[str, ...] = names) -> None:
+                    if isinstance(answer, Failure):
+                        self._store(index, names, Calculation(reason=answer.reason), answer.detail)
+                    else:
+                        self._store(index, names, unpack(answer))
+                    self.n_done += 1
+                    if progress is not None:
+                        progress(self.n_done, self.n_missing)
 
-            if not stop():
-                self.executor.run("property", self._requests(indexes, at_minimum), options, keep, stop)
+                if not stop():
+                    executor.run("property", self._requests(indexes, at_minimum), options, keep, stop)
 
     def score_of(self, index: int) -> Score:
         """Return what is known of a molecule in the end."""
