@@ -30,6 +30,9 @@ from .checkpoint import RunState, state_of
 STARTING = timedelta(minutes=2)
 """How long a process looks for the others, which torchrun has brought together before."""
 
+STEP = timedelta(minutes=10)
+"""How long a process waits for the others within a step before it takes them for lost."""
+
 PATIENCE = timedelta(days=7)
 """How long a process waits while the leader grows samples; that the leader has died is noticed at once."""
 
@@ -144,7 +147,8 @@ def joined(device: str) -> Iterator[Processes]:
     on_gpu = torch.device(own_device(device)).type == "cuda"
     with _losing():
         store, rank, size = next(rendezvous("env://", timeout=STARTING))
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size)
+        backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=STEP)
         processes = Processes(rank, size, store)
     try:
         yield processes
