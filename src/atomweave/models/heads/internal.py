@@ -26,6 +26,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ...config import Config
+from ...geometry.radial import gaussian
 from ..precision import at_least_float32
 from .bins import Bins, circle
 from .closure import Closure
@@ -289,7 +290,7 @@ class InternalHead(nn.Module):
 
     def _radial(self, d: Tensor) -> Tensor:
         spacing = (self.config.maximum - self.config.minimum) / (N_RADIAL - 1)
-        return torch.exp(-0.5 * ((d[:, None] - self.centres) / spacing).square())
+        return gaussian((d[:, None] - self.centres) / spacing)
 
     def _log_volume_of_distance(self, d: Tensor) -> Tensor:
         """Return the logarithm of what one bin of the distance holds; d in Å brings d^2."""
