@@ -52,7 +52,8 @@ class PairFeatures(nn.Module):
         with torch.autocast(labels.device.type, enabled=False):
             own = labels.gather(1, frames.centres)
             hidden = self.geometry(self._inputs(frames, own, labels))
-            hidden = hidden + self.of_self(own)[:, :, None] + self.of_other(labels)[:, None]
+            hidden += self.of_self(own)[:, :, None]  # in place: the widest tensors there are
+            hidden += self.of_other(labels)[:, None]
         return self.out(silu(hidden))
 
     def _inputs(self, frames: Frames, own: Tensor, labels: Tensor) -> Tensor:
