@@ -122,10 +122,19 @@ def attended(
         states: as there.
         state_bias: as there.
     """
-    tensors = {"pairs": pairs, "extent": extent, "frame": frame, "states": states, "state_bias": state_bias}
-    tensors = {name: None if x is None else x.contiguous() for name, x in tensors.items()}
-    bias = bias if _evenly_spaced(bias) else bias.contiguous()
-    return _forward({"query": query.contiguous(), "key_value": key_value, "kept": kept, "bias": bias} | tensors)[0]
+    assert key_value.shape[1] >= pairs.shape[2], "there is room for all atoms"
+    tensors: dict[str, Tensor | None] = {
+        "query": query.contiguous(),
+        "key_value": key_value,
+        "kept": kept.contiguous(),
+        "bias": bias if _evenly_spaced(bias) else bias.contiguous(),
+        "pairs": pairs.contiguous(),
+        "extent": extent.contiguous(),
+        "frame": None if frame is None else frame.contiguous(),
+        "states": None if states is None else states.contiguous(),
+        "state_bias": None if state_bias is None else state_bias.contiguous(),
+    }
+    return _forward(tensors)[0]
 
 
 def _forward(tensors: dict[str, Tensor | None]) -> tuple[Tensor, Tensor]:
