@@ -11,6 +11,7 @@ from torch import Tensor
 from atomweave.kernels.attention import compiled
 from atomweave.kernels.library import library
 from atomweave.models.embedders.causal import Sight, _attention, _compiled_attention
+from atomweave.models.embedders.memory import KeptKeysValues
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no compiler here, and nobody calls the kernel without one")
 TOLERANCES = {torch.float32: 2e-6, torch.bfloat16: 3 * 2**-8}
@@ -88,3 +89,19 @@ def test_other_sizes_are_left_to_torch() -> None:
     assert not compiled(pairs[..., :24], 128, N_HEADS, 3)
     assert not compiled(pairs, 192, N_HEADS, 3)
     assert not compiled(pairs, 128, 4, 3)
+
+
+@pytest.mark.usefixtures("_threads")
+def test_kept_keys_and_values_are_read_where_they_are() -> None:
+    rng = torch.Generator().manual_seed(0)
+    n_kept, room, n_atoms, width = 6, 9, 7, 128
+    kept = torch.randn(n_kept, room, 2 * width, generator=rng)
+    rows = torch.tensor([4, 0, 5])
+    queries = torch.randn(3, 1, width, generator=rng)
+    pairs = torch.randn(3, 1, n_atoms, 32, generator=rng)
+    bias = 0.3 * torch.randn(N_LAYERS * N_HEADS, 32, generator=rng)
+    sight = Sight(pairs, torch.tensor([[7], [1], [4]]))
+    for attention in (_attention, _compiled_attention):
+        for attend in attention(sight, bias, (N_LAYERS, N_HEADS)):
+            copied = attend(queries, kept[rows, :n_atoms])
+            assert attend(queries, KeptKeysValues(kept, rows)).equal(copied)

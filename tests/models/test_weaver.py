@@ -203,15 +203,18 @@ def test_teaching_lowers_the_loss():
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 1.0
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_resumed_run_ends_with_the_same_bytes(threads, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("threads", "abreast", "optimizer"), [(1, 1, "adam"), (2, 1, "adam"), (2, 2, "muon")], ids=["one", "two", "abreast"]
+)
+def test_a_resumed_run_ends_with_the_same_bytes(threads, abreast, optimizer, tmp_path, monkeypatch):
     molecules = [m for m in qm9_molecules().values() if len(m) < 15] * 4
     order = np.arange(len(molecules))
     store = MoleculeStore.from_molecules(molecules)
     store = replace(store, splits={"edm/train": order, "edm/valid": order[:8]})
     training = {
         "n_steps": 6, "molecules_per_batch": 16, "samples_every": None, "checkpoint_every": 2, "clip_norm": 1.0,
-        "autocast": "bfloat16", "device": "cpu", "threads": threads,
+        "autocast": "bfloat16", "device": "cpu", "threads": threads, "abreast": abreast,
+        "optimizer": {"kind": optimizer},
     }  # fmt: skip
     config = RunConfig.model_validate({"model": SMALL, "training": training})
     before = torch.get_num_threads()
@@ -221,7 +224,7 @@ def test_a_resumed_run_ends_with_the_same_bytes(threads, tmp_path, monkeypatch):
 
         def interrupted_loss(self, trajectories, rng):
             calls.append(rng)
-            if len([rng for rng in calls if rng is not None]) == 3:
+            if len([rng for rng in calls if rng is not None]) == 2 * abreast + 1:
                 os.kill(os.getpid(), signal.SIGTERM)
             return whole_loss(self, trajectories, rng)
 

@@ -12,7 +12,9 @@ from atomweave.data.store import MoleculeStore
 from atomweave.growth.loader import Batches
 from atomweave.models.registry import ModelConfig, build_model
 from atomweave.models.weaver import Weaver
-from atomweave.training.microbatches import accumulate, split
+from atomweave.training.abreast import Abreast
+from atomweave.training.distributed import ALONE
+from atomweave.training.microbatches import accumulate, accumulate_abreast, split
 from reference.molecules import qm9_molecules
 from reference.tiny import G_SPHERENET, SYMPHONY, WEAVER
 from reference.weaver import awake
@@ -89,3 +91,30 @@ def test_processes_share_the_parts_of_a_batch(trajectories):
         torch.testing.assert_close({name: sum(share[name] for share in shares) for name in whole}, whole)
         torch.testing.assert_close([parameter.grad for parameter in model.parameters()], expected)
         assert sum(share["loss"] == 0 for share in shares) == max(0, size - len(trajectories.n_atoms))
+
+
+@pytest.fixture
+def _two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("_two_threads")
+@pytest.mark.parametrize("n_parts", [1, 2])
+def test_parts_side_by_side_add_up_too(trajectories, n_parts):
+    torch.manual_seed(0)
+    model, abreast = Toy(ToyConfig(noise=0.1)), Abreast(3)
+    assert abreast.n == 2, "torch has no more"
+    parameters = list(model.parameters())
+    whole = accumulate(model.loss, trajectories, 1, torch.Generator().manual_seed(5))
+    wanted = [parameter.grad.clone() for parameter in parameters]
+    runs = []
+    for _ in range(2):
+        rng = torch.Generator().manual_seed(5)
+        terms = accumulate_abreast(model.loss, parameters, trajectories, n_parts, rng, ALONE, abreast)
+        runs.append((terms["loss"], [parameter.grad.clone() for parameter in parameters]))
+    assert torch.get_num_threads() == 2
+    torch.testing.assert_close(runs[0], (whole["loss"], wanted))
+    torch.testing.assert_close(runs[0], runs[1], rtol=0, atol=0)

@@ -42,9 +42,18 @@ def polynomial_envelope(distances: Tensor, cutoff: float) -> Tensor:
     return 1 - 28 * x**6 + 48 * x**7 - 21 * x**8
 
 
+def gaussian(x: Tensor) -> Tensor:
+    """Return exp(-x^2 / 2), for x that may be large.
+
+    As a power of two: where it underflows, as most of a basis of narrow Gaussians does, `torch.exp` takes nine times as
+    long on a CPU (torch 2.13).
+    """
+    return torch.exp2((-0.5 / math.log(2)) * x.square())
+
+
 def log_gaussians(distances: Tensor) -> Tensor:
     """Return (..., N_LOG_GAUSSIANS) Gaussians on log(1 + d), d in Å: 0.2 Å apart at bond lengths, 1 Å at 10 Å."""
     low, high = _LOG_RANGE
     spacing = (high - low) / (N_LOG_GAUSSIANS - 1)
     centres = torch.linspace(low, high, N_LOG_GAUSSIANS, dtype=distances.dtype, device=distances.device)
-    return torch.exp(-0.5 * ((distances.log1p()[..., None] - centres) / spacing).square())
+    return gaussian((distances.log1p()[..., None] - centres) / spacing)

@@ -38,10 +38,12 @@ typedef struct {
     int64_t depth;         /* numbers a head, a multiple of LANES: width = HEADS * depth */
     int64_t n_pair;        /* pair features, 2 or 3 times LANES */
     int64_t n_states;      /* numbers that a row knows of an atom beside; at most MOST_STATES */
+    int64_t n_kept;        /* atoms a molecule that `key_value` has room for; `n_atoms` where it holds no others */
     int64_t bias_stride;   /* from the biases of one atom to those of the next */
     int64_t bfloat16;
     const void *query;     /* (n_molecules, n_rows, width) */
-    const void *key_value; /* (n_molecules, n_atoms, 2 * width) */
+    const void *key_value; /* (n_molecules, n_kept, 2 * width), or more molecules where `kept` says which */
+    const int64_t *kept;   /* (n_molecules,), whose keys and values; NULL: molecule i's are the i-th */
     const void *bias;      /* (n_molecules, n_frames, n_atoms) with `bias_stride`, HEADS each */
     const void *pairs;     /* (n_molecules, n_frames, n_atoms, n_pair) */
     const void *states;    /* (n_molecules, n_rows, n_atoms, n_states) */
@@ -185,10 +187,10 @@ INLINE void weigh(const float *weights, int64_t weight_step, const float *y, int
 }
 
 INLINE void read_molecule(const int half, const attention *a, const workspace *w, int64_t molecule) {
-    const int64_t width = HEADS * a->depth;
+    const int64_t width = HEADS * a->depth, kept = (a->kept ? a->kept[molecule] : molecule) * a->n_kept;
     for (int64_t atom = 0; atom < a->n_atoms; atom++)
         for (int64_t d = 0; d < a->depth; d += LANES) {
-            const int64_t at = (molecule * a->n_atoms + atom) * 2 * width + d, here = atom * width + d * HEADS;
+            const int64_t at = (kept + atom) * 2 * width + d, here = atom * width + d * HEADS;
             turn(half, a->key_value, at, a->depth, 1.0f, w->key + here);
             turn(half, a->key_value, at + width, a->depth, 1.0f, w->value + here);
         }

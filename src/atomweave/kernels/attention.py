@@ -17,8 +17,8 @@ HEADS, _LANES, _PAIR_FEATURES, _MAX_STATES = 8, 16, (32, 48), 4  # as in the C s
 class _Arguments(ctypes.Structure):
     """`attention` of the C source, field by field."""
 
-    _SIZES = ("n_rows", "n_frames", "n_atoms", "depth", "n_pair", "n_states", "bias_stride", "bfloat16")
-    _INPUTS = ("query", "key_value", "bias", "pairs", "states", "state_bias", "frame", "extent")
+    _SIZES = ("n_rows", "n_frames", "n_atoms", "depth", "n_pair", "n_states", "n_kept", "bias_stride", "bfloat16")
+    _INPUTS = ("query", "key_value", "kept", "bias", "pairs", "states", "state_bias", "frame", "extent")
     _OUTPUTS = ("weights", "out")
     _GRADIENTS = ("grad", "grad_query", "grad_key_value", "grad_pairs", "grad_bias", "grad_state_bias")
     _fields_ = (
@@ -74,12 +74,7 @@ class CompiledAttention(torch.autograd.Function):
             "states": None if states is None else states.contiguous(),
             "state_bias": None if state_bias is None else state_bias.contiguous(),
         }
-        n_molecules, n_rows, width = query.shape
-        wide = pairs.shape[-1] + (0 if states is None else states.shape[-1])
-        n_atoms = pairs.shape[2]
-        weights = torch.zeros(n_molecules, n_rows, n_atoms + n_atoms % 2, HEADS)  # 0 for what a row does not see
-        out = query.new_empty(n_molecules, n_rows, width + HEADS * wide)
-        _run("attention_forward", tensors | {"weights": weights, "out": out})
+        out, weights = _forward(tensors)
         ctx.save_for_backward(*tensors.values(), weights)
         ctx.names = (*tensors, "weights")
         return out
@@ -103,6 +98,59 @@ class CompiledAttention(torch.autograd.Function):
         return *(gradients[name] for name in query_first), None, None, None, of_states
 
 
+def attended(
+    query: Tensor,
+    key_value: Tensor,
+    kept: Tensor,
+    bias: Tensor,
+    pairs: Tensor,
+    extent: Tensor,
+    frame: Tensor | None,
+    states: Tensor | None,
+    state_bias: Tensor | None,
+) -> Tensor:
+    """Return what `CompiledAttention` does, without gradients, from keys and values that are kept with others'.
+
+    Args:
+        query: as there, like all others unless said otherwise.
+        key_value: (n_kept_molecules, n_kept, 2 * width), contiguous, with room for at least n_atoms; it is not copied.
+        kept: (n_molecules,) int64, which of the kept molecules each is.
+        bias: as there.
+        pairs: as there.
+        extent: as there.
+        frame: as there.
+        states: as there.
+        state_bias: as there.
+    """
+    assert key_value.shape[1] >= pairs.shape[2], "there is room for all atoms"
+    tensors: dict[str, Tensor | None] = {
+        "query": query.contiguous(),
+        "key_value": key_value,
+        "kept": kept.contiguous(),
+        "bias": bias if _evenly_spaced(bias) else bias.contiguous(),
+        "pairs": pairs.contiguous(),
+        "extent": extent.contiguous(),
+        "frame": None if frame is None else frame.contiguous(),
+        "states": None if states is None else states.contiguous(),
+        "state_bias": None if state_bias is None else state_bias.contiguous(),
+    }
+    return _forward(tensors)[0]
+
+
+def _forward(tensors: dict[str, Tensor | None]) -> tuple[Tensor, Tensor]:
+    """Return what is attended to, and the weights of attention."""
+    query, pairs, states = (tensors[key] for key in ("query", "pairs", "states"))
+    assert query is not None
+    assert pairs is not None
+    n_molecules, n_rows, width = query.shape
+    wide = pairs.shape[-1] + (0 if states is None else states.shape[-1])
+    n_atoms = pairs.shape[2]
+    weights = torch.zeros(n_molecules, n_rows, n_atoms + n_atoms % 2, HEADS)  # 0 for what a row does not see
+    out = query.new_empty(n_molecules, n_rows, width + HEADS * wide)
+    _run("attention_forward", tensors | {"weights": weights, "out": out})
+    return out, weights
+
+
 def _evenly_spaced(bias: Tensor) -> bool:
     """Say whether one stride leads from atom to atom, and on to the next frame and molecule."""
     stride = bias.stride(2)
@@ -111,8 +159,9 @@ def _evenly_spaced(bias: Tensor) -> bool:
 
 
 def _run(name: str, tensors: dict[str, Tensor | None]) -> None:
-    query, pairs, bias, states = (tensors[key] for key in ("query", "pairs", "bias", "states"))
+    query, key_value, pairs, bias, states = (tensors[key] for key in ("query", "key_value", "pairs", "bias", "states"))
     assert query is not None
+    assert key_value is not None
     assert pairs is not None
     assert bias is not None
     n_molecules, n_frames, n_atoms, n_pair = pairs.shape
@@ -123,6 +172,7 @@ def _run(name: str, tensors: dict[str, Tensor | None]) -> None:
         depth=query.shape[2] // HEADS,
         n_pair=n_pair,
         n_states=0 if states is None else states.shape[-1],
+        n_kept=key_value.shape[1],
         bias_stride=bias.stride(2),
         bfloat16=query.dtype == torch.bfloat16,
         **{key: x.data_ptr() for key, x in tensors.items() if x is not None},

@@ -125,7 +125,7 @@ class Weaver(WeaverDensity):
         pairs = self.pairs(frames, self._labels(f.species, f.degree))
         row = torch.arange(n_fragments, device=focus.device)
         atoms = memory.atoms[memory.rows, :n]
-        keys_values = memory.read(self.config.n_encoder_layers, n)
+        keys_values = memory.read(self.config.n_encoder_layers)
         at = row[:, None], torch.zeros_like(row)[:, None]
         awaited, prefix = f.awaits[row, focus][:, None], f.n_atoms[:, None]
         foci = atoms[row, focus][:, None] + self._asked(f.conditions, f.species, prefix)
@@ -147,9 +147,9 @@ class Weaver(WeaverDensity):
         atoms = self.encoder(
             self._atoms(labels.gather(1, index), frames, None if f.conditions is None else f.conditions[rows]),
             Sight(pairs, index + 1),
-            remember=lambda layer, values: memory.put(layer, index, values, n),
+            remember=lambda layer, values: memory.put(layer, index, values),
         )
         memory.atoms[memory.rows[:, None], index] = atoms
         for layer, values in enumerate(self.decoder.keys_values(atoms)):
-            memory.put(self.config.n_encoder_layers + layer, index, values, n)
+            memory.put(self.config.n_encoder_layers + layer, index, values)
         memory.n_encoded[memory.rows] = n_atoms

@@ -14,7 +14,7 @@ atom (`weaver`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -28,7 +28,7 @@ from ..growth.policies import BreadthFirstConfig
 from ..growth.trajectories import UNKNOWN, Decision, Trajectories
 from ..species import Species
 from .base import Model
-from .embedders.causal import PairTransformer, Sight
+from .embedders.causal import KeysValues, PairTransformer, Sight
 from .embedders.conditions import ConditionEmbedding, ConditionsConfig
 from .embedders.inventory import Inventory
 from .embedders.pairs import PairFeatures
@@ -269,7 +269,7 @@ class WeaverDensity(Model):
         at: tuple[Tensor, Tensor],
         atoms: Tensor,
         sight: Sight,
-        keys_values: list[Tensor],
+        keys_values: Sequence[KeysValues],
         awaited: Tensor,
     ) -> Tensor:
         """Return (n_molecules, n_decisions, width) of the decisions at frames `at` (molecule, frame).

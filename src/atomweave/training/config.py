@@ -1,7 +1,7 @@
 """Everything a training run can be told: one typed tree that gives defaults, checks, documentation and the schema.
 
-Where, not what: `device`, `threads`, `compile` and `prefetch` say where a run happens and may change between legs; any
-other field makes another run (see `identity`).
+Where, not what: `device`, `threads`, `abreast`, `compile` and `prefetch` say where a run happens and may change between
+legs; any other field makes another run (see `identity`).
 """
 
 from __future__ import annotations
@@ -85,12 +85,16 @@ class TrainingConfig(Config):
 
     device: str = Field("auto", description='"cpu", "cuda", "cuda:1"; "auto" takes a GPU where there is one')
     threads: PositiveInt | None = Field(None, description="CPU threads; null leaves it to torch")
+    abreast: PositiveInt = Field(
+        1,
+        description="parts of a batch computed side by side, each with its share of the CPU threads and its own noise",
+    )
     compile: bool = Field(False, description="run the loss through torch.compile")
     prefetch: PositiveInt = Field(4, description="batches that a thread prepares ahead")
 
     def identity(self) -> dict[str, Any]:
         """Return the fields that decide what is learnt: a run may only be resumed where these agree."""
-        where = {"device", "threads", "compile", "prefetch"}
+        where = {"device", "threads", "abreast", "compile", "prefetch"}
         # Under a constant schedule a longer run begins with the shorter one, step by step.
         longer = {"n_steps"} if self.schedule.kind == "constant" else set()
         return self.model_dump(mode="json", exclude=where | longer)

@@ -14,9 +14,10 @@ from ..models.base import Model
 from ..models.registry import build_model
 from ..models.weights import check_tensors, load_model
 from ..randomness import fold_in, generator
+from .abreast import Abreast
 from .config import RunConfig
 from .distributed import ALONE, Processes
-from .microbatches import Loss, accumulate
+from .microbatches import Loss, accumulate, accumulate_abreast
 from .optimizer import AveragedWeights, build_optimizer, optimizer_tensors, restore_optimizer
 
 
@@ -31,6 +32,8 @@ class Learner:
 
     def __init__(self, config: RunConfig, device: torch.device, processes: Processes = ALONE) -> None:
         self.config, self.device, self.processes = config.training, device, processes
+        apart = device.type == "cpu" and not self.config.compile  # a GPU is busy as it is
+        self.abreast = Abreast(self.config.abreast if apart else 1)
         with torch.random.fork_rng(devices=[]):  # initial weights come from torch's global generator
             torch.manual_seed(fold_in(self.config.seed, "init"))
             self.model = build_model(config.model)
@@ -55,15 +58,18 @@ class Learner:
         self.model.to(self.device)
         self.model.train()
         self.average = AveragedWeights(self.model, copy.deepcopy(self.model), self.config.ema_decay)
-        self.optimizer = build_optimizer(self.config.optimizer, self.model)
+        self.optimizer = build_optimizer(self.config.optimizer, self.model, self.abreast)
         self.loss, self.averaged_loss = self._loss_of(self.model), self._loss_of(self.average.model)
 
     def compute(self, trajectories: Trajectories, step: int) -> dict[str, Tensor]:
         """Compute the gradients of step `step` (0, 1, ...); return loss terms, and the norm where it is clipped."""
         self.optimizer.zero_grad(set_to_none=True)
         rng = generator(self.config.seed, "train", step)
-        trajectories = trajectories.to(self.device)
-        terms = accumulate(self.loss, trajectories, self.config.micro_batches, rng, self.processes)
+        batch = trajectories.to(self.device), self.config.micro_batches, rng, self.processes
+        if self.abreast.n == 1:
+            terms = accumulate(self.loss, *batch)
+        else:
+            terms = accumulate_abreast(self.loss, list(self.model.parameters()), *batch, self.abreast)
         terms = self.processes.add_up(self.model.parameters(), terms)
         if self.config.clip_norm is not None:
             terms["gradient_norm"] = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
@@ -106,7 +112,9 @@ class Learner:
 
         def with_autocast(trajectories: Trajectories, rng: torch.Generator | None) -> dict[str, Tensor]:
             # One context a call: autocast remembers the weights it has cast, which do not outlive a backward pass.
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
+            # They are the process's, though: side by side one thread would clear them under another.
+            cached = self.abreast.n == 1
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled, cache_enabled=cached):
                 return loss(trajectories, rng)
 
         return with_autocast

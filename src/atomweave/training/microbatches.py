@@ -1,4 +1,4 @@
-"""A batch in parts that fit into memory; gradients add up to those of the whole."""
+"""A batch in parts that fit into memory, or that run side by side; gradients add up to those of the whole."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..growth.trajectories import Trajectories
+from .abreast import Abreast
 from .distributed import ALONE, Processes
 
 Loss = Callable[[Trajectories, torch.Generator | None], dict[str, Tensor]]
@@ -43,3 +44,50 @@ def accumulate(
         with torch.no_grad():
             terms = {name: 0.0 * value for name, value in loss(trajectories.rows(0, 1), rng.clone_state()).items()}
     return terms
+
+
+def accumulate_abreast(
+    loss: Loss,
+    parameters: list[Tensor],
+    trajectories: Trajectories,
+    n_parts: int,
+    rng: torch.Generator,
+    processes: Processes,
+    abreast: Abreast,
+) -> dict[str, Tensor]:
+    """Do what `accumulate` does, with each part cut in `abreast.n` that are computed side by side.
+
+    Every part has gradients of its own, and these are added in the order of the molecules: a run repeats itself bit for
+    bit, however fast its threads are.
+
+    Args:
+        loss: must not keep casts of the weights (autocast's cache): one thread would clear them under another.
+        parameters: that `loss` depends on; their gradients are set.
+        trajectories: the batch.
+        n_parts: that are in memory one after the other.
+        rng: of the noise.
+        processes: that share the parts.
+        abreast: the threads.
+    """
+    total = trajectories.n_decisions
+    wanted = -(-n_parts * abreast.n // processes.size) * processes.size
+    parts = split(trajectories, wanted)[processes.rank :: processes.size]
+    if not parts:
+        return accumulate(loss, trajectories, n_parts, rng, processes)
+
+    def compute(part: Trajectories, rng: torch.Generator) -> tuple[dict[str, Tensor], tuple[Tensor | None, ...]]:
+        share = part.n_decisions / total
+        terms = loss(part, rng)
+        gradients = torch.autograd.grad(terms["loss"] * share, parameters, allow_unused=True)
+        return {name: value.detach() * share for name, value in terms.items()}, gradients
+
+    sums: dict[str, Tensor] = {}
+    for parameter in parameters:
+        parameter.grad = None
+    for terms, gradients in abreast.map(compute, parts, [rng.clone_state() for _ in parts]):
+        for name, value in terms.items():
+            sums[name] = sums.get(name, 0.0) + value
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            if gradient is not None:
+                parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+    return sums

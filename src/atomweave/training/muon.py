@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+from .abreast import Abreast
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the odd polynomial a x + b x^3 + c x^5 that, applied again and again, drives all singular values to 1 (Jordan)."""
 
@@ -33,6 +35,7 @@ class Muon(torch.optim.Optimizer):
         betas: decays of Adam.
         eps: of Adam.
         weight_decay: decoupled, of both, per step times the learning rate.
+        abreast: threads that take the matrices shape by shape; None has them one after the other.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Muon(torch.optim.Optimizer):
         betas: tuple[float, float],
         eps: float,
         weight_decay: float,
+        abreast: Abreast | None = None,
     ) -> None:
         groups: list[dict[str, Any]] = [
             {"params": list(matrices), "orthogonal": True},
@@ -50,6 +54,7 @@ class Muon(torch.optim.Optimizer):
         ]
         super().__init__([group for group in groups if group["params"]], {"lr": 0.0})
         self.momentum, self.betas, self.eps, self.weight_decay = momentum, betas, eps, weight_decay
+        self.abreast = Abreast(1) if abreast is None else abreast
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -63,14 +68,19 @@ class Muon(torch.optim.Optimizer):
         by_shape: dict[torch.Size, list[Tensor]] = {}
         for parameter in parameters:
             by_shape.setdefault(parameter.shape, []).append(parameter)
-        for shape, alike in by_shape.items():
-            gradients = torch.stack(_gradients(alike))
-            means = [self._state(parameter, "momentum") for parameter in alike]
-            torch._foreach_lerp_(means, list(gradients.unbind()), 1 - self.momentum)
-            steps = orthogonal(gradients.lerp(torch.stack(means), self.momentum))  # Nesterov's
-            length = rate * ADAM_STEP * max(shape) ** 0.5
-            for parameter, step in zip(alike, steps.unbind(), strict=True):
-                parameter.mul_(1 - rate * self.weight_decay).sub_(step, alpha=length)
+        largest_first = sorted(by_shape.values(), key=lambda alike: len(alike) * alike[0].numel(), reverse=True)
+        for _ in self.abreast.map(lambda alike: self._move_alike(alike, rate), largest_first):
+            pass
+
+    @torch.no_grad()  # which is a thread's own
+    def _move_alike(self, alike: list[Tensor], rate: float) -> None:
+        gradients = torch.stack(_gradients(alike))
+        means = [self._state(parameter, "momentum") for parameter in alike]
+        torch._foreach_lerp_(means, list(gradients.unbind()), 1 - self.momentum)
+        steps = orthogonal(gradients.lerp(torch.stack(means), self.momentum))  # Nesterov's
+        length = rate * ADAM_STEP * max(alike[0].shape) ** 0.5
+        for parameter, step in zip(alike, steps.unbind(), strict=True):
+            parameter.mul_(1 - rate * self.weight_decay).sub_(step, alpha=length)
 
     def _move_others(self, parameters: list[Tensor], rate: float) -> None:
         adamw(

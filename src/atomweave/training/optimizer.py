@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..models.base import Model
+from .abreast import Abreast
 from .config import AdamConfig, MuonConfig, TrainingConfig
 from .muon import Muon
 
@@ -33,8 +34,15 @@ def learning_rate(config: TrainingConfig, step: int, from_trained: bool = False)
     return config.learning_rate * (schedule.final_fraction + (1 - schedule.final_fraction) * cosine)
 
 
-def build_optimizer(config: AdamConfig | MuonConfig, model: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(
+    config: AdamConfig | MuonConfig, model: nn.Module, abreast: Abreast | None = None
+) -> torch.optim.Optimizer:
     """Return the optimizer of all parameters of `model`; its learning rate is set at every step.
+
+    Args:
+        config: which, and its decays.
+        model: whose parameters.
+        abreast: threads for Muon's matrices; None has them one after the other.
 
     Raises:
         UsageError: if the model names no hidden matrices for Muon to move.
@@ -46,7 +54,7 @@ def build_optimizer(config: AdamConfig | MuonConfig, model: nn.Module) -> torch.
             raise UsageError("training.optimizer.kind: this model names no hidden matrices for muon; wanted adam.")
         chosen = {id(matrix) for matrix in matrices}
         others = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
-        return Muon(matrices, others, config.momentum, betas, config.eps, config.weight_decay)
+        return Muon(matrices, others, config.momentum, betas, config.eps, config.weight_decay, abreast)
     return torch.optim.AdamW(
         model.parameters(), lr=0.0, betas=betas, eps=config.eps, weight_decay=config.weight_decay, fused=True
     )

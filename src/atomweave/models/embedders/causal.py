@@ -18,12 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...kernels.attention import CompiledAttention, compiled
+from ...kernels.attention import CompiledAttention, attended, compiled
 from ..activation import silu
 from ..precision import at_least_float32
+from .memory import KeptKeysValues
 
-Attend = Callable[[Tensor, Tensor], Tensor]
-"""(queries (n_molecules, n_rows, width), keys and values (n_molecules, n_atoms, 2 * width)) -> what is attended to."""
+KeysValues = Tensor | KeptKeysValues
+"""What a layer attends to: (n_molecules, n_atoms, 2 * width), or where growing keeps it."""
+
+Attend = Callable[[Tensor, KeysValues], Tensor]
+"""(queries (n_molecules, n_rows, width), keys and values) -> what is attended to."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,13 @@ class PairAttention(nn.Module):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def forward(self, rows: Tensor, normed: Tensor, keys_values: Tensor, attend: Attend) -> Tensor:
+    def forward(self, rows: Tensor, normed: Tensor, keys_values: KeysValues, attend: Attend) -> Tensor:
         """Return the new rows.
 
         Args:
             rows: (n_molecules, n_rows, width), what attends.
             normed: the same, normalised by `norm`.
-            keys_values: (n_molecules, n_atoms, 2 * width), what is attended to, out of `key_value`.
+            keys_values: what is attended to, out of `key_value`.
             attend: this layer's attention.
         """
         rows = rows + self.out(attend(self.query(normed), keys_values))
@@ -100,8 +104,8 @@ class PairTransformer(nn.Module):
         self,
         rows: Tensor,
         sight: Sight,
-        keys_values: Sequence[Tensor] | None = None,
-        remember: Callable[[int, Tensor], Tensor] | None = None,
+        keys_values: Sequence[KeysValues] | None = None,
+        remember: Callable[[int, Tensor], KeysValues] | None = None,
     ) -> Tensor:
         """Return (n_molecules, n_rows, width) normalised features.
 
@@ -118,11 +122,11 @@ class PairTransformer(nn.Module):
         for number, (layer, attend) in enumerate(zip(self._layers(), attention, strict=True)):
             normed = layer.norm(rows)
             if keys_values is not None:
-                attended = keys_values[number]
+                seen = keys_values[number]
             else:
-                attended = layer.key_value(normed)
-                attended = attended if remember is None else remember(number, attended)
-            rows = layer(rows, normed, attended, attend)
+                own = layer.key_value(normed)
+                seen = own if remember is None else remember(number, own)
+            rows = layer(rows, normed, seen, attend)
         return self.norm(rows)
 
     def _layers(self) -> list[PairAttention]:
@@ -151,7 +155,9 @@ def _attention(sight: Sight, bias: Tensor, shape: tuple[int, int]) -> list[Atten
         return x.unflatten(-1, (shape[1], -1)).transpose(1, 2)
 
     def of_layer(bias: Tensor) -> Attend:
-        def attend(queries: Tensor, keys_values: Tensor) -> Tensor:
+        def attend(queries: Tensor, keys_values: KeysValues) -> Tensor:
+            if isinstance(keys_values, KeptKeysValues):
+                keys_values = keys_values.first(pairs.shape[2])
             query, (key, value) = by_head(queries), map(by_head, keys_values.chunk(2, -1))
             logits = query @ key.transpose(2, 3) / math.sqrt(query.shape[-1]) + bias
             weights = logits.softmax(-1).to(query.dtype)
@@ -175,9 +181,13 @@ def _compiled_attention(sight: Sight, bias: Tensor, shape: tuple[int, int]) -> l
         of_states = bias[:, n_pair:].float().unflatten(0, shape).transpose(1, 2).unbind()
 
     def of_layer(of_pairs: Tensor, of_states: Tensor | None) -> Attend:
-        def attend(queries: Tensor, keys_values: Tensor) -> Tensor:
-            inputs = queries.to(pairs), keys_values.to(pairs), of_pairs.to(pairs), pairs
-            return CompiledAttention.apply(*inputs, sight.extent, sight.frame, states, of_states)
+        seen = of_pairs.to(pairs), pairs, sight.extent, sight.frame, states, of_states
+
+        def attend(queries: Tensor, keys_values: KeysValues) -> Tensor:
+            queries = queries.to(pairs)
+            if not isinstance(keys_values, KeptKeysValues):
+                return CompiledAttention.apply(queries, keys_values.to(pairs), *seen)
+            return attended(queries, keys_values.kept.to(pairs), keys_values.rows, *seen)
 
         return attend
 

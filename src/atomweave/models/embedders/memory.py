@@ -9,6 +9,18 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class KeptKeysValues:
+    """What one layer attends to, where it is kept: attention reads it there, for copies cost as much as all heads."""
+
+    kept: Tensor  # (n_fragments, max_atoms, 2 * width)
+    rows: Tensor  # (n_rows,) int64, the fragments that are meant
+
+    def first(self, n: int) -> Tensor:
+        """Return a copy for the first `n` atoms, (n_rows, n, 2 * width)."""
+        return self.kept[:, :n].index_select(0, self.rows)
+
+
+@dataclass(frozen=True)
 class AtomMemory:
     """Encoded atoms, and the keys and values of every layer that attends to them."""
 
@@ -33,15 +45,13 @@ class AtomMemory:
         """Return the same memory, of some of the fragments."""
         return replace(self, rows=self.rows[rows])
 
-    def put(self, layer: int, atoms: Tensor, values: Tensor, n: int) -> Tensor:
-        """Store keys and values (n_rows, n_new, 2 * width) of a layer; return those of the first `n` atoms."""
-        self.keys_values[layer][self.rows[:, None], atoms] = values
-        return self._first(layer, n)
+    def put(self, layer: int, atoms: Tensor, values: Tensor) -> KeptKeysValues:
+        """Store keys and values (n_rows, n_new, 2 * width) of a layer; return those of all its atoms."""
+        kept = self.keys_values[layer]
+        place = self.rows[:, None] * kept.shape[1] + atoms
+        kept.view(-1, kept.shape[2]).index_copy_(0, place.flatten(), values.flatten(0, 1).to(kept))
+        return KeptKeysValues(kept, self.rows)
 
-    def read(self, first_layer: int, n: int) -> list[Tensor]:
-        """Return keys and values of the layers from `first_layer` on, (n_rows, n, 2 * width) each."""
-        return [self._first(layer, n) for layer in range(first_layer, len(self.keys_values))]
-
-    def _first(self, layer: int, n: int) -> Tensor:
-        # Layer by layer this copies runs of memory; indexed together, all layers take ten times as long on a CPU.
-        return self.keys_values[layer, :, :n].index_select(0, self.rows)
+    def read(self, first_layer: int) -> list[KeptKeysValues]:
+        """Return keys and values of the layers from `first_layer` on."""
+        return [KeptKeysValues(kept, self.rows) for kept in self.keys_values[first_layer:].unbind()]

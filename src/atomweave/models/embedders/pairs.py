@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ...chemistry.radii import reach
 from ...geometry.frames import Frames
-from ...geometry.radial import N_LOG_GAUSSIANS, log_gaussians
+from ...geometry.radial import N_LOG_GAUSSIANS, gaussian, log_gaussians
 from ...species import Species
 from ..activation import silu
 
@@ -52,12 +52,13 @@ class PairFeatures(nn.Module):
         with torch.autocast(labels.device.type, enabled=False):
             own = labels.gather(1, frames.centres)
             hidden = self.geometry(self._inputs(frames, own, labels))
-            hidden = hidden + self.of_self(own)[:, :, None] + self.of_other(labels)[:, None]
+            hidden += self.of_self(own)[:, :, None]  # in place: the widest tensors there are
+            hidden += self.of_other(labels)[:, None]
         return self.out(silu(hidden))
 
     def _inputs(self, frames: Frames, own: Tensor, labels: Tensor) -> Tensor:
         d = frames.distances
-        fine = torch.exp(-0.5 * ((d[..., None] - self.fine) / (self.fine[1] - self.fine[0])).square())
+        fine = gaussian((d[..., None] - self.fine) / (self.fine[1] - self.fine[0]))
         bonded = torch.sigmoid((self.reach[own][:, :, None] + self.reach[labels][:, None] - d) / BOND_EDGE)
         later = (torch.arange(d.shape[2], device=d.device) > frames.centres[:, :, None]).to(d)
         vectors = frames.directions * (d / (1 + d))[..., None]

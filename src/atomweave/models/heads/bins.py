@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+FARTHEST = 7.0
+"""Standard deviations of a smoothed target beyond which it is as good as nothing."""
+
 
 @dataclass(frozen=True)
 class Bins:
@@ -48,6 +51,26 @@ class Bins:
         if self.circular:
             offset = torch.remainder(offset + self.n / 2, self.n) - self.n / 2
         return torch.softmax(-0.5 * (offset / smoothing).square(), -1)
+
+    def window(self, x: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+        """Return the few bins (..., w) around each value of x (...) that `targets` gives any weight, and their shares.
+
+        What lies beyond `FARTHEST` times the smoothing has less than 1e-10 of it. A bin outside of an interval comes as
+        one at its end, with a share of zero.
+        """
+        if smoothing == 0:
+            return self.index(x)[..., None], torch.ones_like(x)[..., None]
+        half = math.ceil(FARTHEST * smoothing) + 1
+        if 2 * half + 1 >= self.n:
+            index = torch.arange(self.n, device=x.device).expand(*x.shape, -1)
+            return index, self.targets(x, smoothing)
+        place = (x.clamp(self.low, self.high) - self.low) / self.width
+        index = place.floor().long()[..., None] + torch.arange(-half, half + 1, device=x.device)
+        logits = -0.5 * ((index + 0.5 - place[..., None]) / smoothing).square()
+        if self.circular:
+            return index % self.n, logits.softmax(-1)
+        inside = (index >= 0) & (index < self.n)
+        return index.clamp(0, self.n - 1), logits.masked_fill(~inside, -torch.inf).softmax(-1)
 
     def draw(self, logits: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
         """Draw one bin a row of logits (n_rows, n), and where in it, by uniforms (n_rows,).

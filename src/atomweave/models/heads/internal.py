@@ -26,6 +26,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ...config import Config
+from ...geometry.radial import gaussian
 from ..precision import at_least_float32
 from .bins import Bins, circle
 from .closure import Closure
@@ -150,9 +151,9 @@ class InternalHead(nn.Module):
         d, theta, phi = _angles(internal)
         shared, with_d = self._conditioned(features, label, closure, d)
         smoothing = self.config.smoothing
-        distance = self._log_volume_of_distance(d) - _cross(self.distances.targets(d, smoothing), self.distance(shared))
+        distance = self._log_volume_of_distance(d) - _smoothed(self.distances, d, smoothing, self.distance(shared))
         angle = self._log_volumes(self.angles.index(theta)).to(d)
-        angle = angle - _cross(self.angles.targets(theta, smoothing), self.angle(with_d))
+        angle = angle - _smoothed(self.angles, theta, smoothing, self.angle(with_d))
         if closure is not None:
             rows, triangle = self._triangles(closure, d)
             if len(rows):
@@ -163,7 +164,7 @@ class InternalHead(nn.Module):
                 closing = volume - _cross(targets, self.closing(with_d[rows]), triangle.possible)
                 angle = angle.index_copy(0, rows, closing.to(angle))
         logits = self._torsion_logits(shared, with_d, d, theta, around)
-        torsion = math.log(self.torsions.width) - _cross(self.torsions.targets(phi, smoothing), logits)
+        torsion = math.log(self.torsions.width) - _smoothed(self.torsions, phi, smoothing, logits)
         return {
             "distance": distance,
             "angle": torch.where(known[0], angle, math.log(2)),
@@ -289,7 +290,7 @@ class InternalHead(nn.Module):
 
     def _radial(self, d: Tensor) -> Tensor:
         spacing = (self.config.maximum - self.config.minimum) / (N_RADIAL - 1)
-        return torch.exp(-0.5 * ((d[:, None] - self.centres) / spacing).square())
+        return gaussian((d[:, None] - self.centres) / spacing)
 
     def _log_volume_of_distance(self, d: Tensor) -> Tensor:
         """Return the logarithm of what one bin of the distance holds; d in Å brings d^2."""
@@ -321,12 +322,15 @@ def _at(values: Tensor, index: Tensor) -> Tensor:
     return values.gather(-1, index[:, None])[:, 0]
 
 
-def _cross(targets: Tensor, logits: Tensor, possible: Tensor | None = None) -> Tensor:
+def _smoothed(bins: Bins, x: Tensor, smoothing: float, logits: Tensor) -> Tensor:
+    """Return the mean log-probability (n_rows,) of bins under the smoothed targets of x (n_rows,)."""
+    index, share = bins.window(x, smoothing)
+    return (share * at_least_float32(logits).log_softmax(-1).gather(-1, index)).sum(-1)
+
+
+def _cross(targets: Tensor, logits: Tensor, possible: Tensor) -> Tensor:
     """Return the mean log-probability (n_rows,) of bins under `targets` (n_rows, n), among those that are possible."""
-    logits = at_least_float32(logits)
-    if possible is None:
-        return (targets * logits.log_softmax(-1)).sum(-1)
-    log_p = logits.masked_fill(~possible, -torch.inf).log_softmax(-1)
+    log_p = at_least_float32(logits).masked_fill(~possible, -torch.inf).log_softmax(-1)
     return (targets * log_p.masked_fill(~possible, 0.0)).sum(-1)
 
 

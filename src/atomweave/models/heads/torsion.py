@@ -123,8 +123,9 @@ class TorsionSeries(nn.Module):
         row, local = around.noted.row, around.local[around.noted.row, around.noted.atom]
         with torch.autocast(d.device.type, enabled=False):  # sharp peaks are sums of large terms
             dtype = self.out.weight.dtype
-            hidden = self.of_circle(_circle(local, d[row], theta[row]).to(dtype)) + around.noted.hidden
-            hidden = hidden + rows_at(self.of_decision(decisions.to(dtype)), row)
+            hidden = self.of_circle(_circle(local, d[row], theta[row]).to(dtype))
+            hidden += around.noted.hidden
+            hidden += rows_at(self.of_decision(decisions.to(dtype)), row)
             even, odd = self.out(silu(hidden)).chunk(2, -1)
             orders = torch.arange(1, self.n_harmonics + 1, dtype=dtype, device=d.device)
             turns = torch.atan2(local[:, 1], local[:, 0])[:, None] * orders
