@@ -30,9 +30,10 @@ from torch.nn import functional
 from ...config import Config
 from ...geometry.radial import polynomial_envelope
 from ...geometry.waves import radial_waves
-from ...kernels import swish
+from ...kernels import fused, swish
 from ...kernels import triplets as triplet_kernel
 from ...kernels.directional import WEIGHTS, CompiledLayer
+from ...kernels.fused import FusedLayer
 from .invariant_embedder import InvariantEmbedder
 from .prefix_graphs import PrefixGraphs
 from .triplets import Triplets, find_triplets, triplet_sum
@@ -151,8 +152,11 @@ class DirectionalLayer(nn.Module):
         bases = angle, torsion, self.angle_out, self.torsion_out
         dtype = _product_dtype(features)
         if swish.compiled(features.shape[1], dtype, features.device) and triplet_kernel.compiled(self.down.T, angle):
-            learnt = (self.get_parameter(name) for name in WEIGHTS)
-            return CompiledLayer.apply(features, weights, *bases, triplets.layer_graph(shared), dtype, *learnt)
+            learnt = [self.get_parameter(name) for name in WEIGHTS]
+            graph = triplets.layer_graph(shared)
+            if fused.compiled(features.shape[1], len(self.down), dtype, features.device):
+                return FusedLayer.apply(features, weights, *bases, graph, torch.is_grad_enabled(), *learnt)
+            return CompiledLayer.apply(features, weights, *bases, graph, dtype, *learnt)
 
         pair, link = triplets.edges.pair, triplets.graphs.links[1]
         messages = functional.silu(self.message(features)) * weights[link if shared else link[pair]]
