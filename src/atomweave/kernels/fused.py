@@ -45,7 +45,7 @@ def compiled(width: int, narrow: int, dtype: torch.dtype, device: torch.device) 
 
 
 class FusedLayer(torch.autograd.Function):
-    """features, radial weights, angle, torsion, both expansions, graph, teaching, `WEIGHTS` -> features of the edges."""
+    """features, radial weights, angle, torsion, expansions, graph, teaching, `WEIGHTS` -> features of the edges."""
 
     @staticmethod
     def forward(

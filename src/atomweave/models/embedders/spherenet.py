@@ -98,7 +98,7 @@ class SphereNet(InvariantEmbedder):
         return envelope[:, None] * torch.sin(self.frequencies * x[:, None])
 
     def _first_features(self, graphs: PrefixGraphs, radial: Tensor) -> Tensor:
-        """Return (n_pairs, width) act(L [emb_i | emb_j | act(L rbf)]), whose L is applied once a pair of elements and link.
+        """Return (n_pairs, width) act(L [emb_i | emb_j | act(L rbf)]), its products once a pair of elements and a link.
 
         Args:
             graphs: whose pairs.
@@ -164,8 +164,8 @@ class DirectionalLayer(nn.Module):
             angle = _contract(waves, angle_in)
             torsion = None
             if self.torsion_in is not None:
-                # A quirk of the published basis, born of a reshape: harmonic q = l^2 + ... goes with the Bessel functions
-                # of degree q mod n_degrees, not with those of its own degree l.
+                # A quirk of the published basis, born of a reshape: harmonic q = l^2 + ... goes with the Bessel
+                # functions of degree q mod n_degrees, not with those of its own degree l.
                 torsion = _contract(waves, self.torsion_in.unflatten(1, (-1, *waves.shape[1:])))
         bases = angle, torsion, self.angle_out, self.torsion_out
         dtype = _product_dtype(features)
@@ -195,7 +195,7 @@ def _product_dtype(x: Tensor) -> torch.dtype:
 
 
 def _contract(waves: Tensor, weights: Tensor) -> Tensor:
-    """Contract the radial half of a basis: a weight for each harmonic, whose degree modulo n_degrees is its place in a block.
+    """Contract the radial half of a basis: a weight for each harmonic, n_degrees of them a block.
 
     Degree by degree these are many narrow products and a shuffle; one product with the zeros between is quicker.
 
