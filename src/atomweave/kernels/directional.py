@@ -1,5 +1,7 @@
 """A layer of SphereNet as one step of autograd: `DirectionalLayer` of `models.embedders.spherenet` on compiled kernels.
 
+Its products are torch's, which has the fastest in bfloat16; in float32 `fused` saves the passes over memory between.
+
 What is kept for the backward pass are the features and the inputs of the activations, in the precision of the products,
 3 kB an edge in bfloat16; autograd would keep twice as much. Everything between is formed again from these in passing.
 """
@@ -110,7 +112,7 @@ class CompiledLayer(torch.autograd.Function):
         )
         w.matrix_gradient("down", grad_down, scaled)
         if graph.shared:
-            grad, grad_edges = (_to_pairs(x, graph.pair, len(features)) for x in (grad, grad_edges))
+            grad, grad_edges = (to_pairs(x, graph.pair, len(features)) for x in (grad, grad_edges))
         grad_edges += w.linear_gradient("own", swish_gradient(grad, z_own)[0], features)
         grad_edges += w.linear_gradient("message", grad_message, features)
         return (
@@ -167,6 +169,7 @@ def _residual_gradient(w: _Weights, name: str, grad: Tensor, x: Tensor, z_first:
     grad.addmm_(grad_first, w[f"{name}.first.weight"])
 
 
-def _to_pairs(grad: Tensor, pair: Tensor, n_pairs: int) -> Tensor:
+def to_pairs(grad: Tensor, pair: Tensor, n_pairs: int) -> Tensor:
+    """Return (n_pairs, width): what edges (n_edges, width) say of the pairs that they are of, summed."""
     summed = torch.zeros(n_pairs, grad.shape[1], dtype=torch.float32)
     return summed.index_add_(0, pair, grad.float()).to(grad.dtype)

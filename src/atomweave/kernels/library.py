@@ -37,7 +37,8 @@ def library() -> ctypes.CDLL | None:
         return None
     sources = sorted(Path(__file__).parent.glob("*.c"))
     described = [compiler, *FLAGS, platform.machine(), _processor()]
-    digest = hashlib.sha256("\n".join([*described, *(source.read_text() for source in sources)]).encode()).hexdigest()
+    texts = [source.read_text() for source in sorted(Path(__file__).parent.glob("*.[ch]"))]
+    digest = hashlib.sha256("\n".join([*described, *texts]).encode()).hexdigest()
     for folder in _folders():
         # A cache that cannot be written to, or whose files may not be executed, is no reason to stop: try the next.
         with contextlib.suppress(OSError, subprocess.SubprocessError):

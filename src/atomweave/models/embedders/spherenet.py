@@ -8,7 +8,7 @@
 What is notable here: edges of all prefixes of a molecule are one flat list, but what depends on two atoms alone is
 computed once a pair: the bases, the first features, and the first layer's messages. Published quirks that are kept:
 
-- the torsion basis multiplies harmonic q with the Bessel functions of degree q mod 7 (see `_torsion_weights`);
+- the torsion basis multiplies harmonic q with the Bessel functions of degree q mod 7 (see `DirectionalLayer.forward`);
 - an edge that is in no triplet keeps its features through all layers: two atoms alone are the first features only;
 - an atom without neighbours is its type's embedding, not a readout of nothing;
 - only the last layer's readout is read. The authors compute one after each layer; those are not built here, but the
@@ -30,9 +30,10 @@ from torch.nn import functional
 from ...config import Config
 from ...geometry.radial import polynomial_envelope
 from ...geometry.waves import radial_waves
-from ...kernels import swish
+from ...kernels import fused, swish
 from ...kernels import triplets as triplet_kernel
 from ...kernels.directional import WEIGHTS, CompiledLayer
+from ...kernels.fused import FusedLayer
 from .invariant_embedder import InvariantEmbedder
 from .prefix_graphs import PrefixGraphs
 from .triplets import Triplets, find_triplets, triplet_sum
@@ -76,10 +77,7 @@ class SphereNet(InvariantEmbedder):
         distances = pairs.distances[links]
         radial = self.radial_basis(distances)
         waves = radial_waves(distances, config.n_spherical, config.n_radial, config.cutoff)
-        receiver = self.atom(graphs.species[pairs.molecule, pairs.receiver])
-        sender = self.atom(graphs.species[pairs.molecule, pairs.sender])
-        between = functional.silu(self.distance(radial))[link]
-        features = functional.silu(self.edge(torch.cat([receiver, sender, between], dim=1)))
+        features = self._first_features(graphs, radial)
 
         triplets = find_triplets(graphs, self.with_torsions)
         summed = self._couples(graphs, radial, features)
@@ -98,6 +96,23 @@ class SphereNet(InvariantEmbedder):
         x = distances / self.cutoff
         envelope = polynomial_envelope(distances, self.cutoff) / x
         return envelope[:, None] * torch.sin(self.frequencies * x[:, None])
+
+    def _first_features(self, graphs: PrefixGraphs, radial: Tensor) -> Tensor:
+        """Return (n_pairs, width) act(L [emb_i | emb_j | act(L rbf)]), its products once a pair of elements and a link.
+
+        Args:
+            graphs: whose pairs.
+            radial: (n_links, n_radial).
+        """
+        pairs, link = graphs.pairs, graphs.links[1]
+        of_receiver, of_sender, of_link = self.edge.weight.split(self.width, dim=1)
+        receivers, senders = (functional.linear(self.atom.weight, part) for part in (of_receiver, of_sender))
+        elements = (receivers[:, None] + senders).flatten(0, 1)
+        between = functional.linear(functional.silu(self.distance(radial)), of_link, self.edge.bias)
+        i, j = (graphs.species[pairs.molecule, atom] for atom in (pairs.receiver, pairs.sender))
+        # Rows of a product one by one: indexing would cost several times as much backward.
+        told = elements.index_select(0, i * len(receivers) + j)
+        return functional.silu(between.index_select(0, link) + told)
 
     def _couples(self, graphs: PrefixGraphs, radial: Tensor, features: Tensor) -> Tensor:
         """Return (n_rows, width): what atoms hear over edges that are in no triplet, zero elsewhere."""
@@ -145,14 +160,21 @@ class DirectionalLayer(nn.Module):
         weights = functional.linear(functional.linear(radial, self.radial_in), self.radial_out)
         # In the precision of the parameters: the angular functions are polynomials of degree six.
         with torch.autocast(waves.device.type, enabled=False):
-            angle_in = self.angle_in.unflatten(1, waves.shape[1:])
-            angle = torch.einsum("pln,aln->pla", waves, angle_in)
-            torsion = None if self.torsion_in is None else _torsion_weights(waves, self.torsion_in)
+            angle_in = self.angle_in.unflatten(1, (1, *waves.shape[1:]))
+            angle = _contract(waves, angle_in)
+            torsion = None
+            if self.torsion_in is not None:
+                # A quirk of the published basis, born of a reshape: harmonic q = l^2 + ... goes with the Bessel
+                # functions of degree q mod n_degrees, not with those of its own degree l.
+                torsion = _contract(waves, self.torsion_in.unflatten(1, (-1, *waves.shape[1:])))
         bases = angle, torsion, self.angle_out, self.torsion_out
         dtype = _product_dtype(features)
         if swish.compiled(features.shape[1], dtype, features.device) and triplet_kernel.compiled(self.down.T, angle):
-            learnt = (self.get_parameter(name) for name in WEIGHTS)
-            return CompiledLayer.apply(features, weights, *bases, triplets.layer_graph(shared), dtype, *learnt)
+            learnt = [self.get_parameter(name) for name in WEIGHTS]
+            graph = triplets.layer_graph(shared)
+            if fused.compiled(features.shape[1], len(self.down), dtype, features.device):
+                return FusedLayer.apply(features, weights, *bases, graph, torch.is_grad_enabled(), *learnt)
+            return CompiledLayer.apply(features, weights, *bases, graph, dtype, *learnt)
 
         pair, link = triplets.edges.pair, triplets.graphs.links[1]
         messages = functional.silu(self.message(features)) * weights[link if shared else link[pair]]
@@ -172,15 +194,22 @@ def _product_dtype(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
-def _torsion_weights(waves: Tensor, torsion_in: Tensor) -> Tensor:
-    """Contract the radial half of the torsion basis: (n_links, n_degrees^2, n_basis), a weight for each harmonic.
+def _contract(waves: Tensor, weights: Tensor) -> Tensor:
+    """Contract the radial half of a basis: a weight for each harmonic, n_degrees of them a block.
 
-    A quirk of the published basis, born of a reshape: harmonic q = l^2 + ... goes with the Bessel functions of degree
-    q mod n_degrees, not with those of its own degree l.
+    Degree by degree these are many narrow products and a shuffle; one product with the zeros between is quicker.
+
+    Args:
+        waves: (n_links, n_degrees, n_radial).
+        weights: (n_basis, n_blocks, n_degrees, n_radial).
+
+    Returns:
+        (n_links, n_blocks * n_degrees, n_basis).
     """
-    n_degrees, n_radial = waves.shape[1:]
-    weights = torsion_in.unflatten(1, (n_degrees, n_degrees, n_radial))  # q = n_degrees * block + degree
-    return torch.einsum("pln,abln->pbla", waves, weights).flatten(1, 2)
+    n_basis, n_blocks, n_degrees, n_radial = weights.shape
+    spread = torch.diag_embed(weights.permute(3, 1, 0, 2)).permute(3, 0, 1, 4, 2)
+    flat = spread.reshape(n_degrees * n_radial, n_blocks * n_degrees * n_basis)
+    return (waves.flatten(1) @ flat).view(-1, n_blocks * n_degrees, n_basis)
 
 
 class Residual(nn.Module):
