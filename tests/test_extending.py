@@ -44,8 +44,7 @@ def run_page() -> tuple[str, list[dict[str, Any]]]:
             for block in BLOCKS:
                 exec(compile(block, "docs/extending.md", "exec", dont_inherit=True), names)  # noqa: S102 - running them is the test
         added = [
-            {name: parts[name] for name in parts.keys() - old}
-            for parts, old in zip(REGISTRIES, before, strict=True)
+            {name: parts[name] for name in parts.keys() - old} for parts, old in zip(REGISTRIES, before, strict=True)
         ]
     finally:
         for parts, old in zip(REGISTRIES, before, strict=True):
