@@ -21,7 +21,7 @@ from pathlib import Path
 
 BLOCK = re.compile(r"^(<!-- long -->\n)?```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"^<!-- picture: (\S+) (\d+)x(\d+) -->\n!\[.*?\]\((\S+)\)", re.MULTILINE)
-PROGRESS = re.compile(r"^(growing|calculating|reading|training|bonds of|[\w.]+ ━).*\n", re.MULTILINE)
+PROGRESS = re.compile(r"^(.*: [\d,]+ of [\d,]+ molecules, .* molecules/s|reading .*|.* ━.* % .*)\n", re.MULTILINE)
 """Lines that say how far something is; whether they appear depends on the time."""
 
 FILE = re.compile(r"\b[\w/.-]+\.(?:sdf|csv|html|json|safetensors|sqlite|extxyz)\b")
