@@ -82,7 +82,9 @@ def photograph(page: Path, size: tuple[int, int], target: Path) -> None:
         subprocess.run(command, check=True, capture_output=True)
     from PIL import Image
 
-    Image.open(target).convert("P", palette=Image.Palette.ADAPTIVE, colors=64).save(target, optimize=True)
+    # Few colours for a small file; those of rare elements are kept.
+    few = Image.open(target).convert("RGB").quantize(128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(target, optimize=True)
 
 
 def main(pages: list[str]) -> None:
