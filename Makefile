@@ -3,6 +3,8 @@
 #   make test     all tests but the long ones        make test-long   those as well
 #   make lint     style, format, types               make bench       speed, one JSON line a figure
 #   make qm9-level    calculated properties of twenty molecules of QM9 beside the published ones; some minutes
+#   make docs     the documentation site, into site/; needs no network, and none to be read
+#   make pages    docs/tutorial.md and docs/own-data.md, their commands run and their outputs written anew
 #   make figures  docs/figures, but for the ablation make qm9         data/qm9.safetensors
 #   make results  docs/results.md, measured anew     make reference   what samples are compared with, from QM9
 #   make train-next   the next leg of the weights that ship
@@ -26,7 +28,7 @@ RESULTS_SPEEDS ?= startup memory training growing policy naive scaling evaluatio
 FIGURES ?= shipped_figures octahedron random_signals resolution_study
 GPU_BUNDLE := gpu-bundle/qm9.safetensors
 
-.PHONY: sample test test-long qm9-level lint bench results reference figures qm9 train-next gpu-bundle gpu-check clean
+.PHONY: sample test test-long qm9-level lint bench results reference docs pages figures qm9 train-next gpu-bundle gpu-check clean
 
 sample: .venv/installed-to-use
 	$(BIN)/atomweave sample $(WEIGHTS) -n 100 --seed 0 --force -o molecules.sdf --report molecules.html
@@ -72,6 +74,13 @@ results: .venv/installed-to-develop $(DATA)
 reference: .venv/installed-to-develop $(DATA)
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/build_reference.py $(DATA)
 
+docs: .venv/installed-to-document
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+# Outputs and pictures of the pages that are run; the pictures need a Chromium.
+pages: .venv/installed-to-develop
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/run_page.py docs/tutorial.md docs/own-data.md
+
 # The ablation of lmax and channels (examples/ablation_lmax.py) trains six models and is asked for by name.
 figures: .venv/installed-to-develop
 	for name in $(FIGURES); do OMP_NUM_THREADS=1 $(BIN)/python examples/$$name.py || exit; done
@@ -98,12 +107,16 @@ gpu-check: $(GPU_BUNDLE)
 	touch $@
 
 .venv/installed-to-develop: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/pip install --quiet -c constraints.txt -e ".[eval,xtb,qc,cluster,openbabel,chemiscope,qm9,test]"
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[eval,xtb,qc,cluster,openbabel,chemiscope,qm9,docs,test]"
 	touch $@ .venv/installed-to-use
+
+.venv/installed-to-document: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[docs]"
+	touch $@
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 on the path; name one with make PYTHON=..." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 
 clean:
-	rm -rf .venv build dist gpu-bundle molecules.sdf molecules.html
+	rm -rf .venv build dist site gpu-bundle molecules.sdf molecules.html

@@ -14,7 +14,7 @@ from .speed_section import speed, throughput
 
 HEAD = """# Results
 
-This page is made by `make results` from the records in [results](results); do not edit it, edit those or
+This page is made by `make results` from the records in [results](results/notes.md); do not edit it, edit those or
 `benchmarks/results`. What was not measured says so."""
 
 HOW = """## What is measured, and how

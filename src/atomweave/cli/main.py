@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ..errors import AtomweaveError, UsageError, did_you_mean
+from ..extensions import load_extensions
 
 INTERRUPTED = 5
 BAD_INPUT = 3
@@ -53,6 +54,7 @@ class LazyGroup(TyperGroup):
         verb, *rest = args
         if verb not in VERBS:
             raise UsageError(f"there is no verb {verb!r}: {did_you_mean(verb, VERBS)}")
+        load_extensions()
         app: typer.Typer = importlib.import_module(f"{__package__}.{verb}").app
         return verb, typer.main.get_command(app), rest
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..errors import AtomweaveError
+from ..extensions import load_extensions
 from ..memory import keep_freed_memory
 from .blocks import Attempt, GrowthPlan, grow_block
 
@@ -128,6 +129,7 @@ def _work(pipe: Connection, source: Model | str | Path, plan: GrowthPlan, thread
     if isinstance(source, (str, Path)):
         from ..models.weights import load_model
 
+        load_extensions()
         model = load_model(source)
     else:
         model = source.eval()

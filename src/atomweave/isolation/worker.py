@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+from ..extensions import load_extensions
 from .frames import ANSWERED, FAILED, OUT_OF_MEMORY, READY, receive_requests, send_reply
 from .tasks import TaskModule, task_module
 
@@ -20,6 +21,7 @@ def main() -> None:
     """Answer requests one by one, each as soon as it is done, until standard input ends."""
     name, options, memory = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent ends its workers itself
+    load_extensions()
     serve(task_module(name), json.loads(options), int(memory))
 
 

@@ -71,6 +71,8 @@ def explain(error: ValidationError, tree: Any) -> str:
             return f"{'.'.join([*path, str(context['name'])])}: there is no such field; {context['hint']}"
         case "model_kind":
             return f"{'.'.join([*path, 'kind'])}: there is no model {context['kind']!r}; {context['hint']}"
+        case "kind":
+            return f"{'.'.join([*path, 'kind'])}: there is no {context['kind']!r}; {context['hint']}"
         case "union_tag_invalid":
             known = re.findall(r"'([^']*)'", context["expected_tags"])
             name = str(context["tag"])

@@ -23,9 +23,10 @@ from ..growth.trajectories import Decision, Fragments, Proposals, Trajectories, 
 from ..species import Species
 from .base import Model, Temperatures
 from .embedders import EmbedderConfig, build_embedder
-from .embedders.e3schnet import E3SchNet, E3SchNetConfig
+from .embedders.e3schnet import E3SchNetConfig
 from .embedders.equivariant import Features
-from .embedders.nequip import NequIP, NequIPConfig
+from .embedders.equivariant_embedder import EquivariantEmbedder
+from .embedders.nequip import NequIPConfig
 from .heads.angular import draw_index
 from .heads.continuous import ContinuousHead, ContinuousHeadConfig
 from .heads.focus import FocusHead, FocusHeadConfig, focus_divergence
@@ -154,7 +155,7 @@ class Symphony(Model):
         return Proposals(kind, focus, species, positions, log_prob)
 
     @property
-    def _embedder_of_positions(self) -> E3SchNet | NequIP:
+    def _embedder_of_positions(self) -> EquivariantEmbedder:
         return self.focus_embedder if self.position_embedder is None else self.position_embedder
 
     def _features_at_focus(self, fragments: Fragments, focus: Tensor) -> Features:

@@ -12,7 +12,7 @@ from ..errors import MissingDependencyError
 from ..species import SYMBOLS
 from . import mixed_basis
 from .field import Field, converged_field
-from .methods import PACKAGED, QM9_BASIS
+from .methods import PACKAGED, PROPERTIES, QM9_BASIS
 from .reasons import NO_EMPTY_ORBITAL, NO_PARAMETERS, NOT_CONVERGED, NOT_RELAXED, Unavailable
 from .response import polarizability
 from .units import BOHR, DEBYE, HARTREE
@@ -50,6 +50,8 @@ def values(
             calculated["dipole"] = np.linalg.norm(dipole) * DEBYE
         if "polarizability" in properties:
             calculated["polarizability"] = polarizability(field, float(method.settings["polarizability_error"]))
+        for name in set(properties) - set(calculated):
+            calculated[name] = PROPERTIES[name].read["pyscf"](field)
     return {name: float(calculated[name]) for name in properties}
 
 

@@ -11,9 +11,9 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import MissingDependencyError, UsageError, did_you_mean
 
@@ -32,15 +32,25 @@ SEMILOCAL_REMAINDER = re.compile(r"(-d\d?[a-z]*|-v|_v)$")
 """Ends of functionals that are defined with a dispersion term, which is left out by PySCF alone."""
 
 Setting = float | int | str
+Program = Literal["pyscf", "tblite"]
 
 
 @dataclass(frozen=True)
 class Property:
-    """One number of a molecule."""
+    """One number of a molecule.
+
+    Attributes:
+        name: as `--property` takes it.
+        unit: that its values have.
+        words: what it is.
+        read: of a property that was added: program -> what takes the number from its result, which is a `field.Field`
+            of PySCF and tblite's own `Result`. Empty where the program's own module knows the property.
+    """
 
     name: str
     unit: str
     words: str
+    read: Mapping[Program, Callable[[Any], float]] = field(default_factory=dict, hash=False)
 
 
 PROPERTIES = {
@@ -54,7 +64,7 @@ PROPERTIES = {
         Property("polarizability", "Bohr^3", "isotropic static polarizability of the electrons"),
     )
 }
-"""Name -> unit and meaning; units are those of QM9's columns."""
+"""Name -> unit and meaning; units are those of QM9's columns. Entries from elsewhere (`read`) are added to it."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ class Method:
     """
 
     name: str
-    program: Literal["pyscf", "tblite"]
+    program: Program
     functional: str
     basis: str
     properties: tuple[str, ...]
@@ -108,7 +118,7 @@ def parse_method(text: str) -> Method:
     """
     name = "".join(text.lower().split())
     if name == XTB:
-        return Method(XTB, "tblite", "", "", tuple(PROPERTIES), XTB_SETTINGS)
+        return Method(XTB, "tblite", "", "", _given_by("tblite"), XTB_SETTINGS)
     functional, slash, basis = name.partition("/")
     if not slash:
         raise UsageError(f"unknown method {text!r}, wanted functional/basis or {XTB}, {did_you_mean(name, NAMED)}")
@@ -119,7 +129,11 @@ def parse_method(text: str) -> Method:
         _check_functional(functional, text)
         if basis.removeprefix(PACKAGED) != QM9_BASIS:
             _check_basis(basis, text)
-    return Method(name, "pyscf", functional, basis, tuple(PROPERTIES), DFT_SETTINGS)
+    return Method(name, "pyscf", functional, basis, _given_by("pyscf"), DFT_SETTINGS)
+
+
+def _given_by(program: Program) -> tuple[str, ...]:
+    return tuple(entry.name for entry in PROPERTIES.values() if not entry.read or program in entry.read)
 
 
 def relaxing_method(relax: bool | str | Method, method: Method) -> Method | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..chemistry.xtb import HARTREE, HEAVIEST, frontier_orbitals, relax, require_tblite, single_point
+from .methods import PROPERTIES
 from .reasons import NO_EMPTY_ORBITAL, NO_PARAMETERS, NOT_CONVERGED, Unavailable
 from .units import DEBYE
 
@@ -42,6 +43,8 @@ def values(numbers: np.ndarray, positions: np.ndarray, properties: Sequence[str]
     }
     if "polarizability" in properties:
         calculated["polarizability"] = _polarizability(numbers, positions, float(method.settings["field"]))
+    for name in set(properties) - set(calculated):
+        calculated[name] = float(PROPERTIES[name].read["tblite"](found))
     return {name: calculated[name] for name in properties}
 
 

@@ -18,6 +18,7 @@ from ...geometry.edges import Pairs, PrefixRows, Reception, reception
 from ...geometry.harmonics import spherical_harmonics
 from ...geometry.radial import cosine_cutoff, gaussian_basis
 from .equivariant import Features, Linear, normal_embedding, normalised, shifted_softplus
+from .equivariant_embedder import EquivariantEmbedder
 from .filters import FilterPath, convolve
 
 
@@ -33,7 +34,7 @@ class E3SchNetConfig(Config):
     n_filters: int = Field(16, ge=1, description="channels of the continuous-filter convolution")
 
 
-class E3SchNet(nn.Module):
+class E3SchNet(EquivariantEmbedder):
     """Embeds every atom of every fragment, or only the atoms asked for, as features of degrees 0..lmax."""
 
     def __init__(self, config: E3SchNetConfig, n_species: int) -> None:
@@ -54,18 +55,7 @@ class E3SchNet(nn.Module):
         at: tuple[Tensor, Tensor, Tensor] | None = None,
         lmax: int | None = None,
     ) -> Features:
-        """Embed.
-
-        Args:
-            pairs: all pairs within `config.cutoff`.
-            species: (n_molecules, n_atoms) species indices.
-            rows: the fragments.
-            at: (molecule, decision, atom) of the features wanted, (n_wanted,) each; every row when None.
-            lmax: highest degree wanted; all when None.
-
-        Returns:
-            For each degree l (2l + 1, n_wanted, channels).
-        """
+        """Embed; see `EquivariantEmbedder.forward`."""
         read = reception(rows, pairs, rows.molecule, rows.decision, rows.atom)
         distances = pairs.distances[read.links]
         radial = gaussian_basis(distances, self.config.n_radial, self.config.cutoff)

@@ -25,6 +25,7 @@ from ...geometry.radial import bessel_basis, polynomial_envelope
 from ...geometry.rotations import edge_rotations
 from .convolution import convolution_paths, convolve
 from .equivariant import Features, Linear, Network, SpeciesLinear, normal_embedding, normalised
+from .equivariant_embedder import EquivariantEmbedder
 
 
 class NequIPConfig(Config):
@@ -42,7 +43,7 @@ class NequIPConfig(Config):
     degree_damping: float = Field(0.5, gt=0, description="output of degree l is multiplied by this to the power l")
 
 
-class NequIP(nn.Module):
+class NequIP(EquivariantEmbedder):
     """Embeds every atom of every fragment, or only the atoms asked for, as features of degrees 0..lmax_out."""
 
     def __init__(self, config: NequIPConfig, n_species: int) -> None:
@@ -70,18 +71,7 @@ class NequIP(nn.Module):
         at: tuple[Tensor, Tensor, Tensor] | None = None,
         lmax: int | None = None,
     ) -> Features:
-        """Embed.
-
-        Args:
-            pairs: all pairs within `config.cutoff`.
-            species: (n_molecules, n_atoms) species indices.
-            rows: the fragments.
-            at: (molecule, decision, atom) of the features wanted, (n_wanted,) each; every row when None.
-            lmax: highest degree wanted; all when None.
-
-        Returns:
-            For each degree l (2l + 1, n_wanted, channels).
-        """
+        """Embed; see `EquivariantEmbedder.forward`."""
         radial = bessel_basis(pairs.distances, self.config.n_radial, self.config.cutoff)
         radial = radial * polynomial_envelope(pairs.distances, self.config.cutoff)[:, None]
         lmax_between = self.config.lmax if len(self.layers) > 1 else self.lmax

@@ -19,20 +19,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 from torch import Tensor, nn
 
 from ...config import Config
 from ..base import Temperatures
+from ..kinds import Kinds
 from .affine_flow import AffineFlow, AffineFlowConfig, Gaussian
 from .attention import FragmentAttention
 from .circle import TURN
-from .mixtures import CircleHead, IntervalHead, MixtureConfig, OnCircle, OnInterval, SplineConfig
+from .mixtures import CircleHead, IntervalHead, MixtureConfig, OnCircle, SplineConfig
 
-OnLineConfig = Annotated[AffineFlowConfig | MixtureConfig | SplineConfig, Field(discriminator="kind")]
+ON_LINE: Kinds[nn.Module] = Kinds(
+    (AffineFlowConfig, lambda config, n_condition, *_: AffineFlow(config, n_condition)),
+    (MixtureConfig, IntervalHead),
+    (SplineConfig, IntervalHead),
+)
+"""Densities of a distance or an angle; built from a configuration, the width of the condition and the interval."""
+
+OnLineConfig = Annotated[SerializeAsAny[Config], BeforeValidator(ON_LINE.parse)]
 OnCircleConfig = Annotated[AffineFlowConfig | MixtureConfig, Field(discriminator="kind")]
 
 Features = Literal["both", "local", "global"]
@@ -69,12 +77,25 @@ class Around:
     azimuth: Tensor  # (n_rows,) bool, whether the three fix an azimuth
 
 
+class OnLine(Protocol):
+    """Densities of a distance or an angle, one a row: what the modules of `ON_LINE` return of a condition."""
+
+    def log_density(self, x: Tensor) -> Tensor:
+        """Return the log-density at x (n_rows,), per Å or radian; distances may be asked for below zero."""
+
+    def log_density_on_circle(self, x: Tensor) -> Tensor:
+        """Return the log-density of an angle (n_rows,), whatever its turn."""
+
+    def draw(self, uniforms: Tensor, temperature: float) -> Tensor:
+        """Return (n_rows,) draws, float64, by one uniform number each."""
+
+
 @dataclass(frozen=True)
 class Placement:
     """The densities of an atom's coordinates, one a row; angle and torsion in the rows that have such."""
 
-    distance: Gaussian | OnInterval
-    angle: Gaussian | OnInterval
+    distance: OnLine
+    angle: OnLine
     torsion: Gaussian | OnCircle
     angle_rows: Tensor  # (n_with_angle,) int64
     torsion_rows: Tensor  # (n_with_torsion,) int64
@@ -185,8 +206,8 @@ class SphericalHead(nn.Module):
         self.of_distance, self.of_angle, self.of_torsion = (
             Condition(n_local, width, n_heads, features) for n_local in (1, 2, 3)
         )
-        self.distance = _on_interval(config.distance, self.of_distance.width, config.shortest, config.longest)
-        self.angle = _on_interval(config.angle, self.of_angle.width, 0.0, math.pi)
+        self.distance = ON_LINE.build(config.distance, self.of_distance.width, config.shortest, config.longest)
+        self.angle = ON_LINE.build(config.angle, self.of_angle.width, 0.0, math.pi)
         self.torsion: AffineFlow | CircleHead
         if isinstance(config.torsion, MixtureConfig):
             self.torsion = CircleHead(config.torsion, self.of_torsion.width)
@@ -213,11 +234,3 @@ class SphericalHead(nn.Module):
             angle_rows=angle_rows,
             torsion_rows=torsion_rows,
         )
-
-
-def _on_interval(
-    config: AffineFlowConfig | MixtureConfig | SplineConfig, n_condition: int, low: float, high: float
-) -> AffineFlow | IntervalHead:
-    if isinstance(config, AffineFlowConfig):
-        return AffineFlow(config, n_condition)
-    return IntervalHead(config, n_condition, low, high)
