@@ -30,8 +30,8 @@ PAGE = ROOT / "docs" / "reliability.md"
 COLUMNS = "| what holds | cases | failures | beside | measured |"
 HEAD = """# Reliability
 
-This page is made by `make reliability` from the counts in [reliability](reliability); do not edit it, edit the checks in
-`tests/reliability`. The same checks run at a smaller size in `make test`. A count names its seed and the commit it was
+This page is made by `make reliability` from the counts in [reliability](reliability); do not edit it, edit the
+checks in `tests/reliability`. The same checks run at a smaller size in `make test`. A count names its seed and the commit it was
 measured at.
 """
 
