@@ -31,8 +31,8 @@ COLUMNS = "| what holds | cases | failures | beside | measured |"
 HEAD = """# Reliability
 
 This page is made by `make reliability` from the counts in [reliability](reliability); do not edit it, edit the
-checks in `tests/reliability`. The same checks run at a smaller size in `make test`. A count names its seed and the commit it was
-measured at.
+checks in `tests/reliability`. The same checks run at a smaller size in `make test`. A count names its seed and the
+commit it was measured at.
 """
 
 
