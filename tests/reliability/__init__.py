@@ -18,7 +18,10 @@ folder that `MODULES` names. Nothing else is to be done for a new one:
 
 import pytest
 
-MODULES = ("molecule_files",)
+MODULES = (
+    "molecule_files",
+    "hostile_files",
+)
 """Modules with checks, in the order of docs/reliability.md."""
 
 pytest.register_assert_rewrite(*(f"reliability.{name}" for name in MODULES))
