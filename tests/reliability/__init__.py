@@ -21,6 +21,7 @@ import pytest
 MODULES = (
     "molecule_files",
     "hostile_files",
+    "configuration",
 )
 """Modules with checks, in the order of docs/reliability.md."""
 
