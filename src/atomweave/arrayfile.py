@@ -88,7 +88,9 @@ def check_file(path: Path, wanted_format: str, version: int, check: Check | None
                 f"{path}: is a pickle (torch.save), which could run any code and is never loaded; wanted safetensors."
             )
         if (length := int.from_bytes(start, "little")) > LONGEST_HEADER:
-            raise RefusedFileError(f"{path}: is no whole safetensors file, or its header of {length:,} bytes is too long.")
+            raise RefusedFileError(
+                f"{path}: is no whole safetensors file, or its header of {length:,} bytes is too long."
+            )
         with safe_open(path, framework="np") as opened:  # checks that the header fits the file, bounds included
             metadata = _metadata(path, opened.metadata() or {})
     except (SafetensorError, OSError, UnicodeDecodeError) as error:

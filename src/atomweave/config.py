@@ -33,12 +33,13 @@ class Config(BaseModel):
 
 
 def _refuse_what_only_looks_like_a_number(field: FieldInfo, name: str, value: Any) -> None:
-    # pydantic takes true for 1 and "7" for 7; who wrote that meant another field. Strictly, it would not take 1e5 steps.
+    # pydantic takes true for 1 and "7" for 7; who wrote that meant another field.
+    # Its strict mode would not take 1e5 steps.
     kinds = set(_kinds(field.annotation))
     if isinstance(value, bool | str) and kinds & {int, float} and type(value) not in kinds:
-        raise PydanticCustomError("no_number", "{name}: got {value}, wanted a number", {"name": name, "value": value})
+        raise PydanticCustomError("no_number", "{name}: wanted a number", {"name": name, "value": value})
     if isinstance(value, int | float | str) and not isinstance(value, bool) and kinds == {bool}:
-        raise PydanticCustomError("no_flag", "{name}: got {value}, wanted a flag", {"name": name, "value": value})
+        raise PydanticCustomError("no_flag", "{name}: wanted a flag", {"name": name, "value": value})
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:

@@ -36,10 +36,7 @@ def content_hash(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
     """Return the hexadecimal sha256 of metadata and tensors, each in order of its name."""
     return hash_of(
         metadata,
-        (
-            (name, str(tensor.dtype), tuple(tensor.shape), [_bytes(tensor)])
-            for name, tensor in sorted(tensors.items())
-        ),
+        ((name, str(tensor.dtype), tuple(tensor.shape), [_bytes(tensor)]) for name, tensor in sorted(tensors.items())),
     )
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -154,3 +156,26 @@ def test_every_bond_that_the_policy_may_follow_has_a_density(name):
     assert model.position_head.maximum >= longest_bond(np.array(Species(model.species).numbers))
     width = (model.position_head.maximum - model.position_head.minimum) / model.position_head.n_distances
     assert width == pytest.approx(0.008 if name == "weaver-drugs" else 0.002, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("training.n_steps=true", "training.n_steps: got True, wanted a number."),
+        ("training.learning_rate=.inf", "training.learning_rate: got inf"),
+        ("training.learning_rate='1e-3x'", "training.learning_rate: got '1e-3x', wanted a number."),
+        ("training.compile=1", "training.compile: got 1, wanted true or false."),
+    ],
+)
+def test_what_only_looks_right_is_refused(override, said):
+    with pytest.raises(UsageError, match=re.escape(said)):
+        load_config("symphony", [override])
+
+
+def test_a_misspelt_kind_is_recognised(tmp_path):
+    (tmp_path / "a.yaml").write_text("model: {knid: symphony}\n")
+    with pytest.raises(UsageError, match=r"model.knid: there is no such field; did you mean 'kind'\?"):
+        load_config(tmp_path / "a.yaml")
+    (tmp_path / "a.yaml").write_text("model: {kind: symphony}\ntraining: {optimizer: {kinnd: adam}}\n")
+    with pytest.raises(UsageError, match=r"training.optimizer.kinnd: there is no such field; did you mean 'kind'\?"):
+        load_config(tmp_path / "a.yaml")

@@ -22,6 +22,7 @@ MODULES = (
     "molecule_files",
     "hostile_files",
     "configuration",
+    "reports",
 )
 """Modules with checks, in the order of docs/reliability.md."""
 

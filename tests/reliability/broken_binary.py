@@ -29,37 +29,52 @@ BAD_FLOATS = (np.nan, np.inf, -np.inf, 1e300, 1e9, 5e8)
 BAD_INTEGERS = (0, -1, 119, 255, 300, 2**31 - 1, -(2**31), 2**62, -(2**63), 2**63 - 1)
 TYPES = ("<f2", ">f8", "<f4", "<c16", "<U3", "|S4", "|b1", "<i1", "<u8", ">i8", "<M8[s]", "|V8", "<f8", "<i8")
 HEADERS = (
-    "{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,)}", "{'descr': '|O', 'fortran_order': False, 'shape': (3,)}",
-    "{'descr': '<f8', 'fortran_order': False, 'shape': (-3,)}", "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 5, 3",
-    "{'descr': [('a', '<f8'), ('b', 'O')], 'fortran_order': False, 'shape': (3,)}", "(" * 5000, "__import__('os')", "'\\N{x}'",
-    "{'descr': '<f8', 'fortran_order': 1, 'shape': (3,)}", "{'descr': '<U999999999', 'fortran_order': False, 'shape': (3,)}",
-    "{'descr': '<f8', 'fortran_order': False, 'shape': (2L,)}", "{'descr': '<f8', 'fortran_order': True, 'shape': (3, 5, 3)}", "{", "  x",
-    "{'descr': '<f8', 'fortran_order': False, 'shape': (" + "1," * 70 + ")}", "{'descr': None, 'fortran_order': False, 'shape': (3,)}",
-    "{'descr': '|V0', 'fortran_order': False, 'shape': (3,)}", "{'descr': '<f8', 'fortran_order': False, 'shape': (0, 4)}", "'''", "\x00",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,)}",
+    "{'descr': '|O', 'fortran_order': False, 'shape': (3,)}",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (-3,)}",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 5, 3",
+    "{'descr': [('a', '<f8'), ('b', 'O')], 'fortran_order': False, 'shape': (3,)}", "(" * 5000, "__import__('os')",
+    "'\\N{x}'", "{'descr': '<f8', 'fortran_order': 1, 'shape': (3,)}",
+    "{'descr': '<U999999999', 'fortran_order': False, 'shape': (3,)}",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (2L,)}",
+    "{'descr': '<f8', 'fortran_order': True, 'shape': (3, 5, 3)}", "{", "  x",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (" + "1," * 70 + ")}",
+    "{'descr': None, 'fortran_order': False, 'shape': (3,)}",
+    "{'descr': '|V0', 'fortran_order': False, 'shape': (3,)}",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (0, 4)}", "'''", "\x00",
 )  # fmt: skip
 CELLS: tuple[object, ...] = (
-    None, b"", b"\x00", b"\x00" * 7, b"\xff" * 12, "text", "", 5, 2.5, "{", "[]", "null", "[" * 100_000, '{"a":' * 5000, "NaN",
-    '{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud800"}', '{"a": 18446744073709551615}', '{"a": ' + "9" * 5000 + "}", '{"": 1}',
-    '{"a": {"__ndarray__": [[10000000000], "float64", [0]]}}', '{"a": {"__ndarray__": [[2], "object", [1, 2]]}}',
-    '{"a": {"__ndarray__": 5}}', '{"a": {"__ndarray__": [[-1], "float64", [1]]}}', '{"a": {"__ndarray__": [[1], "U999999999", ["a"]]}}',
-    '{"a": {"__ase_objtype__": "atoms", "numbers": [1]}}', '{"a": {"__datetime__": "x"}}', '{"a": {"__complex__": [1]}}',
-    '{"numbers": [1], "__class__": 3, "positions": 0, "_data": 1, "id": "x", "a/b": 1, "a\\u0000": 2}', '{"a": [[1], [2, 3]]}',
-    '{"a": [1, "x", null, {"b": [true]}]}', '{"finished": [false], "reason": "' + "x" * 9999 + '"}', '{"a": [' + "[" * 70 + "]" * 70 + "]}",
-    b"\x08\x00\x00\x00\x00\x00\x00\x00{}", b"\xff" * 8 + b"{}", b"\x08" + bytes(7) + b'{"a": {"__ndarray__": [[9999999], "float64", 0]}}',
-    b"\x08" + bytes(7) + b'{"a": {"__ndarray__": [[1], "float64", -5]}}', b"\x08" + bytes(7) + b"\xff\xfe", b"\x08" + bytes(7) + b"[" * 50_000,
-    b"\x08" + bytes(7) + b'{"a": {"__ndarray__": [[1], "float64", "x"]}}', b"\x08" + bytes(7) + b'{"a": {"__ndarray__": [[99999999999, 99999999999, 0], "i1", 0]}}',
+    None, b"", b"\x00", b"\x00" * 7, b"\xff" * 12, "text", "", 5, 2.5, "{", "[]", "null", "[" * 100_000,
+    '{"a":' * 5000, "NaN", '{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud800"}', '{"a": 18446744073709551615}',
+    '{"a": ' + "9" * 5000 + "}", '{"": 1}', '{"a": {"__ndarray__": [[10000000000], "float64", [0]]}}',
+    '{"a": {"__ndarray__": [[2], "object", [1, 2]]}}', '{"a": {"__ndarray__": 5}}',
+    '{"a": {"__ndarray__": [[-1], "float64", [1]]}}', '{"a": {"__ndarray__": [[1], "U999999999", ["a"]]}}',
+    '{"a": {"__ase_objtype__": "atoms", "numbers": [1]}}', '{"a": {"__datetime__": "x"}}',
+    '{"a": {"__complex__": [1]}}',
+    '{"numbers": [1], "__class__": 3, "positions": 0, "_data": 1, "id": "x", "a/b": 1, "a\\u0000": 2}',
+    '{"a": [[1], [2, 3]]}', '{"a": [1, "x", null, {"b": [true]}]}',
+    '{"finished": [false], "reason": "' + "x" * 9999 + '"}', '{"a": [' + "[" * 70 + "]" * 70 + "]}",
+    b"\x08\x00\x00\x00\x00\x00\x00\x00{}", b"\xff" * 8 + b"{}",
+    b"\x08" + bytes(7) + b'{"a": {"__ndarray__": [[9999999], "float64", 0]}}',
+    b"\x08" + bytes(7) + b'{"a": {"__ndarray__": [[1], "float64", -5]}}', b"\x08" + bytes(7) + b"\xff\xfe",
+    b"\x08" + bytes(7) + b"[" * 50_000, b"\x08" + bytes(7) + b'{"a": {"__ndarray__": [[1], "float64", "x"]}}',
+    b"\x08" + bytes(7) + b'{"a": {"__ndarray__": [[99999999999, 99999999999, 0], "i1", 0]}}',
 )  # fmt: skip
+ENDLESS = """CREATE VIEW systems AS WITH RECURSIVE c(id) AS (SELECT 1 UNION ALL SELECT id+1 FROM c)
+    SELECT id, zeroblob(4) AS numbers, zeroblob(24) AS positions, '{}' AS key_value_pairs, 'null' AS data FROM c"""
+CALCULATED = """CREATE TABLE systems (id INTEGER PRIMARY KEY, n INTEGER, numbers BLOB AS (zeroblob(900000000)),
+    positions BLOB AS (zeroblob(5)), key_value_pairs TEXT, data TEXT)"""
 SCHEMAS = (
-    "CREATE VIEW systems AS WITH RECURSIVE c(id) AS (SELECT 1 UNION ALL SELECT id+1 FROM c) SELECT id, zeroblob(4) AS numbers, "
-    "zeroblob(24) AS positions, '{}' AS key_value_pairs, 'null' AS data FROM c",
-    "CREATE TABLE systems (id INTEGER PRIMARY KEY, n INTEGER, numbers BLOB AS (zeroblob(900000000)), positions BLOB AS (zeroblob(5)), "
-    "key_value_pairs TEXT, data TEXT)",
-    "CREATE TABLE systems (id INTEGER PRIMARY KEY)", "CREATE TABLE systems (numbers, positions, key_value_pairs, data)",
-    "CREATE TABLE system (id)", "CREATE VIRTUAL TABLE systems USING fts5(id, numbers, positions, key_value_pairs, data)",
+    ENDLESS, CALCULATED, "CREATE TABLE systems (id INTEGER PRIMARY KEY)", "CREATE TABLE system (id)",
+    "CREATE TABLE systems (numbers, positions, key_value_pairs, data)",
+    "CREATE VIRTUAL TABLE systems USING fts5(id, numbers, positions, key_value_pairs, data)",
     "CREATE TABLE systems (id, numbers, positions, key_value_pairs, data)",
 )  # fmt: skip
-INFORMATION = ("DELETE FROM information", "UPDATE information SET value='99'", "UPDATE information SET value='x'", "UPDATE information SET value='4'",
-               "UPDATE information SET value=NULL", "DROP TABLE information", "UPDATE information SET value=x'ff'")  # fmt: skip
+INFORMATION = (
+    "DELETE FROM information", "UPDATE information SET value='99'", "UPDATE information SET value='x'",
+    "UPDATE information SET value='4'", "UPDATE information SET value=NULL", "DROP TABLE information",
+    "UPDATE information SET value=x'ff'",
+)  # fmt: skip
 
 
 def sound_npz() -> Arrays:
@@ -313,8 +328,9 @@ def store_header(rng: np.random.Generator, _: Path) -> bytes:
     """A store whose metadata are of another kind, or nested without end."""
     arrays, header = sound_store()
     lies: list[dict[str, Any]] = [
-        {"units": []}, {"units": {"gap": []}}, {"units": {"none": "eV"}}, {"citation": 5}, {"version": 2}, {"version": "1"}, {"kind": "x" * 9999},
-        {"kind": "\x1b[2J"}, {"kind": None}, {"units": {"gap": "\x1b[2J"}}, {"version": [[]]}, {"citation": "x" * 10**6},
+        {"units": []}, {"units": {"gap": []}}, {"units": {"none": "eV"}}, {"citation": 5}, {"version": 2},
+        {"version": "1"}, {"kind": "x" * 9999}, {"kind": "\x1b[2J"}, {"kind": None}, {"units": {"gap": "\x1b[2J"}},
+        {"version": [[]]}, {"citation": "x" * 10**6},
     ]  # fmt: skip
     if rng.random() < 0.3:
         texts = ["", "[]", "[" * 100_000, "{", '"atomweave"', "null", "5", '{"kind": ' * 5000]

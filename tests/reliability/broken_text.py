@@ -13,32 +13,37 @@ from atomweave import Molecule
 from atomweave.io import write
 
 NUMBERS = (
-    "nan", "NaN", "-nan", "inf", "-inf", "Infinity", "1e999", "-1e999", "1e308", "1e300", "1e9", "0x10", "1_0", "--1",
-    "1e", ".", "-", "+-1", "１", "1,5", "1.0.0", "1*^999", "1D999", "1D", "None", "1j", "\ud800".encode("utf-8", "replace").decode(),
-    "9" * 400, "9" * 5000, "0." + "0" * 5000 + "1", "1e-99999", "²", "1\x00", "\x1b[2J", "{}", "$(id)", "'; DROP TABLE",
+    "nan", "NaN", "-nan", "inf", "-inf", "Infinity", "1e999", "-1e999", "1e308", "1e300", "1e9", "0x10", "1_0",
+    "--1", "1e", ".", "-", "+-1", "１", "1,5", "1.0.0", "1*^999", "1D999", "1D", "None", "1j",
+    "\ud800".encode("utf-8", "replace").decode(), "9" * 400, "9" * 5000, "0." + "0" * 5000 + "1", "1e-99999", "²",
+    "1\x00", "\x1b[2J", "{}", "$(id)", "'; DROP TABLE",
 )  # fmt: skip
 ELEMENTS = (
-    "Xx", "X", "*", "R#", "A", "Q", "LP", "0", "-1", "119", "300", "1.0", "9" * 5000, "²", "٣", "Ｃ", "C\x00", "C1", "",
-    "Uue", "\x1b[31m", "<script>", "..", "C;rm", "é", "\ufeffC", "\u200bC",
+    "Xx", "X", "*", "R#", "A", "Q", "LP", "0", "-1", "119", "300", "1.0", "9" * 5000, "²", "٣", "Ｃ", "C\x00", "C1",
+    "", "Uue", "\x1b[31m", "<script>", "..", "C;rm", "é", "\ufeffC", "\u200bC",
 )  # fmt: skip
 COUNTS = (
-    "0", "-1", "-0", "1.5", "1e3", "nan", "inf", "999999999", "99999999999999999999", "9" * 5000, "²", "٣", "+3", "1_0",
-    "three", "", " ", "0x3", "3 3", "3\x00", "2147483648", "\x1b[2J",
+    "0", "-1", "-0", "1.5", "1e3", "nan", "inf", "999999999", "99999999999999999999", "9" * 5000, "²", "٣", "+3",
+    "1_0", "three", "", " ", "0x3", "3 3", "3\x00", "2147483648", "\x1b[2J",
 )  # fmt: skip
 COMMENTS = (
     "Properties=species:S:1:pos:R:3:x:R:²", "Properties=species:S:1:pos:R:" + "9" * 5000, "Properties=pos:R:3",
-    "Properties=species:S:1", "Properties=", "Properties=species:S:0:pos:R:3", "Properties=species:S:1:pos:R:3:f:R:99999999",
-    "Properties=species:S:1:pos:R:3 a=" + "9" * 5000, 'Properties=species:S:1:pos:R:3 a="' + "9" * 5000 + ' 1"',
-    'x="_JSON ' + "[" * 100_000 + '"', 'x="_JSON {"', 'x="_JSON NaN"', 'x="_JSON 1e999"', 'x="_JSON ' + "9" * 5000 + '"',
-    'x="_JSON \\"\\\\ud800\\""', 'x="_JSON [[1],[2,3]]"', 'x="_JSON [1e999, NaN]"', 'x="open', "=5", 'x="' + "\\" * 9999,
-    "x=" + "y" * 100_000, "a" * 900_000, '"' * 100_000, "= " * 1000, "a=b=c=d", 'pbc="T T', 'Lattice="nan nan"', "a=nan",
-    'a="1 inf nan"', "a=18446744073709551615", "a=9223372036854775808", "a=-99999999999999999999", 'a="18446744073709551615 -1"',
+    "Properties=species:S:1", "Properties=", "Properties=species:S:0:pos:R:3",
+    "Properties=species:S:1:pos:R:3:f:R:99999999", "Properties=species:S:1:pos:R:3 a=" + "9" * 5000,
+    'Properties=species:S:1:pos:R:3 a="' + "9" * 5000 + ' 1"', 'x="_JSON ' + "[" * 100_000 + '"', 'x="_JSON {"',
+    'x="_JSON NaN"', 'x="_JSON 1e999"', 'x="_JSON ' + "9" * 5000 + '"', 'x="_JSON \\"\\\\ud800\\""',
+    'x="_JSON [[1],[2,3]]"', 'x="_JSON [1e999, NaN]"', 'x="open', "=5", 'x="' + "\\" * 9999, "x=" + "y" * 100_000,
+    "a" * 900_000, '"' * 100_000, "= " * 1000, "a=b=c=d", 'pbc="T T', 'Lattice="nan nan"', "a=nan", 'a="1 inf nan"',
+    "a=18446744073709551615", "a=9223372036854775808", "a=-99999999999999999999", 'a="18446744073709551615 -1"',
     'a="99999999999999999999 1"', "\x00=\x00", "a=\x1b[2J", '"\x1b"=1', "finished=F reason=" + "x" * 9999,
     'x="_JSON ' + '{\\"a\\":' * 20_000 + '"', 'x="_JSON [' + "1," * 10_000 + '1]"', "a\u2028b=1", '"a/b"=1', '""=1',
 )  # fmt: skip
 ENCODINGS = ("utf-16-le", "utf-16-be", "utf-16", "utf-32", "utf-7", "utf-8-sig", "cp500")
-LINES = ("\x00" * 50, "x" * 3_000_000, "9" * 1_500_000, " " * 2_000_000, "\t" * 1000, "\r" * 1000, "$$$$", "M  END", "\x0c\x0b\x1c",
-         "1\n" * 100_000, "3\n\nH 0 0 0\n" * 3000, "\ufeff", "999 " * 1000, "> <" + "a" * 99_999 + ">", ">  <x", "M  V30 BEGIN ATOM")  # fmt: skip
+LINES = (
+    "\x00" * 50, "x" * 3_000_000, "9" * 1_500_000, " " * 2_000_000, "\t" * 1000, "\r" * 1000, "$$$$", "M  END",
+    "\x0c\x0b\x1c", "1\n" * 100_000, "3\n\nH 0 0 0\n" * 3000, "\ufeff", "999 " * 1000, "> <" + "a" * 99_999 + ">",
+    ">  <x", "M  V30 BEGIN ATOM",
+)  # fmt: skip
 
 
 def molecules(seed: int = 0) -> list[Molecule]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
@@ -62,7 +62,7 @@ def wrong_values(field: FieldInfo, rng: np.random.Generator) -> Iterator[tuple[A
         for value in WRONG[kind]:
             also = {type(value)} | ({float} if type(value) is int else {tuple} if isinstance(value, list) else set())
             # A whole number of steps may be written as 1e5, and a part may be given by its fields.
-            if not (also & admitted) or (kind in also and value != value):
+            if not also & admitted or (isinstance(value, float) and not math.isfinite(value)):
                 yield value, ""
     if None not in admitted:
         yield None, ""
@@ -120,22 +120,28 @@ def refused_configurations(size: int, seed: int, folder: Path) -> Count:
     names the path of the field and, where a name was misspelt, the nearest valid one.
     """
     rng, failures, n, seen = np.random.default_rng(seed), [], 0, 0
-    for turn in itertools.count():
+    while n < size:
+        seen = 0
         for preset in preset_names():
             config = load_config(preset)
             tree = config.model_dump(mode="json")
             for path, field in fields(config):
-                seen += turn == 0
-                value = tree
-                for key in path:
-                    value = value[key]
-                wrong = misspelt(path[-1], rng)
-                cases = [(changed(tree, path, wrong, value), (*path[:-1], wrong), f"did you mean {path[-1]!r}?")]
-                for bad, wanted in wrong_values(field, rng):
-                    cases.append((changed(tree, path, path[-1], bad), path, wanted))
-                for case, where, wanted in cases:
+                seen += 1
+                for case, where, wanted in broken(tree, path, field, rng):
                     n += 1
                     told = complaint(case, where, wanted)
                     failures += [] if told is None else [f"{preset}: {told}"]
-        if n >= size:
-            return Count(n, failures, {"fields": seen})
+    return Count(n, failures, {"fields of all presets": seen})
+
+
+def broken(
+    tree: dict[str, Any], path: Path_, field: FieldInfo, rng: np.random.Generator
+) -> Iterator[tuple[dict[str, Any], Path_, str]]:
+    """Yield trees with one field misspelt or wrong, the path that must be named, and what else must be said."""
+    value: Any = tree
+    for key in path:
+        value = value[key]
+    wrong = misspelt(path[-1], rng)
+    yield changed(tree, path, wrong, value), (*path[:-1], wrong), f"did you mean {path[-1]!r}?"
+    for bad, wanted in wrong_values(field, rng):
+        yield changed(tree, path, path[-1], bad), path, wanted

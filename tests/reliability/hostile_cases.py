@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from reliability.broken_binary import sound_store, store_file
 from safetensors.torch import save
 
 from atomweave.cli.main import run
@@ -33,6 +32,7 @@ from atomweave.training.checkpoint import FORMAT as CHECKPOINT_FORMAT
 from atomweave.training.checkpoint import load_checkpoint
 from atomweave.training.config import RunConfig
 from atomweave.training.learner import Learner
+from reliability.broken_binary import sound_store, store_file
 
 Case = tuple[str, str, bytes | Callable[[Path], None]]  # what it is, name of the file, its content or what makes it
 MODEL = SymphonyConfig.model_validate(
@@ -43,7 +43,18 @@ MODEL = SymphonyConfig.model_validate(
     }
 )
 SUFFIXES = ("safetensors", "pt", "pth", "ckpt", "pkl", "pickle", "bin", "npz", "h5", "zip", "SAFETENSORS")
-NAMES = ("../../canary", "/tmp/canary", "..\\..\\canary", "model/../../x", "\x1b[2J", "a\nb", "x" * 50_000, "", "__class__", "$(touch canary)")
+NAMES = (
+    "../../canary",
+    "/canary",
+    "..\\..\\canary",
+    "model/../../x",
+    "\x1b[2J",
+    "a\nb",
+    "x" * 50_000,
+    "",
+    "__class__",
+    "$(touch canary)",
+)
 TEN_GB = 10 * 10**9
 MEGABYTE = 10**6
 
@@ -183,8 +194,8 @@ def states(tensors: Tensors, metadata: Metadata) -> Iterator[tuple[str, bytes]]:
     """Checkpoints whose state is none."""
     tree = json.loads(metadata["state"])
     changes: list[dict[str, object]] = [
-        {"step": "7"}, {"step": -1}, {"step": 1.5}, {"step": None}, {"best": []}, {"best": {"step": 1}}, {"sums": {"loss": "x"}},
-        {"sums": []}, {"log_bytes": -5}, {"identity": 3}, {"other": 1}, {"run_sha256": None},
+        {"step": "7"}, {"step": -1}, {"step": 1.5}, {"step": None}, {"best": []}, {"best": {"step": 1}},
+        {"sums": {"loss": "x"}}, {"sums": []}, {"log_bytes": -5}, {"identity": 3}, {"other": 1}, {"run_sha256": None},
     ]  # fmt: skip
     for change in changes:
         yield f"state with {change}", tensor_file(tensors, metadata | {"state": json.dumps(tree | change)})
@@ -223,7 +234,12 @@ def main() -> None:
     learner = Learner(RunConfig(model=MODEL), torch.device("cpu"))
     learner.begin(torch.full((5,), 0.2), None, None)
     weights = dict(learner.model.state_dict())
-    card = {"format": FORMAT, "version": "1", "model": MODEL.model_dump_json(), "card": Card(name="a").model_dump_json()}
+    card = {
+        "format": FORMAT,
+        "version": "1",
+        "model": MODEL.model_dump_json(),
+        "card": Card(name="a").model_dump_json(),
+    }
     state = '{"run_sha256": "a", "identity": {}, "store_sha256": "b"}'
     kept, told = learner.tensors(), {"format": CHECKPOINT_FORMAT, "version": "1", "state": state}
 
@@ -235,7 +251,11 @@ def main() -> None:
             return error.exit_status
         return 0
 
-    sound = {"weights": tensor_file(weights, card), "checkpoint": tensor_file(kept, told), "store": store_file(*sound_store())}
+    sound = {
+        "weights": tensor_file(weights, card),
+        "checkpoint": tensor_file(kept, told),
+        "store": store_file(*sound_store()),
+    }
     openers = {"weights": open_weights, "checkpoint": open_checkpoint, "store": open_store}
 
     def cases() -> Iterator[tuple[str, Case]]:

@@ -94,9 +94,7 @@ def _hash(header: dict[str, Any], entries: Iterable[tuple[str, np.ndarray, Itera
     return digest.hexdigest()
 
 
-def _check_hash(
-    path: Path, header: dict[str, Any], arrays: dict[str, np.ndarray], places: dict[str, int]
-) -> None:
+def _check_hash(path: Path, header: dict[str, Any], arrays: dict[str, np.ndarray], places: dict[str, int]) -> None:
     """Refuse contents that do not match their hash, before they are looked at: a file may claim any size."""
     with path.open("rb") as file:
 
@@ -155,7 +153,9 @@ def _map(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, i
         with safe_open(path, "np") as checked:  # safetensors checks that the header fits the file, bounds included
             metadata = checked.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise RefusedFileError(f"{path}: not a whole safetensors file ({' '.join(str(error).split())[:200]}); copy or build it again.") from None
+        raise RefusedFileError(
+            f"{path}: not a whole safetensors file ({' '.join(str(error).split())[:200]}); copy or build it again."
+        ) from None
     try:
         header = json.loads(metadata["atomweave"])
         kind, version = header["kind"], header["version"]

@@ -209,7 +209,9 @@ def check_layout(
         )
     for name, (_, shape) in found.items():
         if shape != tuple(wanted[name].shape):
-            raise RefusedFileError(f"{path}: tensor {name} has shape {_shape(shape)}, wanted {_shape(wanted[name].shape)}.")
+            raise RefusedFileError(
+                f"{path}: tensor {name} has shape {_shape(shape)}, wanted {_shape(wanted[name].shape)}."
+            )
 
 
 def check_tensors(path: str | Path, wanted: dict[str, Tensor], found: dict[str, Tensor]) -> None:

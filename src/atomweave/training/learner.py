@@ -20,7 +20,6 @@ from .distributed import ALONE, Processes
 from .microbatches import Loss, accumulate
 from .optimizer import AveragedWeights, build_optimizer, optimizer_tensors, restore_optimizer
 
-
 _PARTS = ("model/", "average/", "optimizer/")
 
 

@@ -36,7 +36,9 @@ class AngularConfig(Config):
     n_polar_drawing: int = Field(
         180, ge=20, le=10_000, description="Gauss-Legendre nodes of the grid on which directions are drawn"
     )
-    n_azimuth_drawing: int = Field(359, ge=20, le=10_000, description="azimuths of the grid on which directions are drawn")
+    n_azimuth_drawing: int = Field(
+        359, ge=20, le=10_000, description="azimuths of the grid on which directions are drawn"
+    )
 
 
 def channel_logits(series: Tensor, coefficients: Tensor, config: AngularConfig) -> Tensor:
