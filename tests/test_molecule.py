@@ -64,7 +64,7 @@ def test_a_large_sheet_at_one_x_takes_no_time() -> None:
 
 
 def test_atoms_of_different_groups_may_coincide() -> None:
-    positions = np.zeros((3, 3)) + [[0], [1], [0]]
+    positions = np.array([[0.0, 0, 0], [1, 1, 1], [0, 0, 0]])
     assert coincident_pair(positions, np.array([0, 0, 1])) is None
     assert coincident_pair(positions, np.array([0, 1, 0])) == (0, 2)
 

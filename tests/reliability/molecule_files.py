@@ -18,7 +18,8 @@ from .oracle import complaints
 @check(unit="files", small=400, large=20_000)
 def malformed_files(size: int, seed: int, folder: Path) -> Count:
     """A malformed file of any format (xyz, extended xyz, SDF, SMILES, npz, ASE database, store) gives, in less than
-    2 s, sentences that name file, frame and field; no traceback, no warning, and no atom that is not finite, coincident with another or unknown.
+    2 s, sentences that name file, frame and field; no traceback, no warning, and no atom that is not finite, coincident
+    with another or unknown.
 
     Cases are drawn by class of damage, see `broken_text` and `broken_binary`.
     """

@@ -103,7 +103,8 @@ def _discovery(folder: Path, verdicts: list[Verdict], names: Sequence[str]) -> D
     everything = " ".join(names)
     plan = Plan(
         target="gap", direction="minimize", threshold=4.5, model=everything.replace("/", "\\"),
-        model_sha256=everything, data=everything, data_sha256=everything, split=everything, method=everything, recipe=everything, screen=names[0],
+        model_sha256=everything, data=everything, data_sha256=everything, split=everything,
+        method=everything, recipe=everything, screen=names[0],
     )  # fmt: skip
     drawn = Drawn("fine-tuned", tuple(verdicts), 0, everything, folder / "molecules.sdf")
     entries = tuple(
@@ -193,7 +194,8 @@ def _ran(page: Path, folder: Path) -> list[str]:
     """Open a page, also with payloads in its address, and return the payloads that ran."""
     options = [
         "--headless", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-        "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+        "--disable-sync",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", f"--user-data-dir={folder / 'profile'}",
         "--virtual-time-budget=5000",
     ]  # fmt: skip
