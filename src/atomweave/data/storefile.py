@@ -46,8 +46,6 @@ def open_store(path: str | Path, verify: bool) -> MoleculeStore:
     """Map the store at `path`; see `MoleculeStore.open`."""
     path = Path(path)
     header, arrays, places = _map(path)
-    if verify:
-        _check_hash(path, header, arrays, places)
     units, citation, sha256 = header.get("units"), header.get("citation"), header.get("sha256")
     if units is None or not _is_text_by_name(units) or not (isinstance(citation, str) and isinstance(sha256, str)):
         raise RefusedFileError(f"{path}: the store's metadata lack units, citation or sha256; build the file again.")
@@ -60,6 +58,7 @@ def open_store(path: str | Path, verify: bool) -> MoleculeStore:
     except InputError as error:
         raise RefusedFileError(f"{path}: not a sound store, {error} Build the file again.") from None
     if verify:
+        _check_hash(path, header, arrays, places)
         _check_positions(path, store)
     store.__dict__["sha256"] = sha256  # fills the cached property, so that it is not computed once more
     return store
@@ -95,7 +94,7 @@ def _hash(header: dict[str, Any], entries: Iterable[tuple[str, np.ndarray, Itera
 
 
 def _check_hash(path: Path, header: dict[str, Any], arrays: dict[str, np.ndarray], places: dict[str, int]) -> None:
-    """Refuse contents that do not match their hash, before they are looked at: a file may claim any size."""
+    """Refuse contents that do not match their hash; read piece by piece, since a file may claim any size."""
     with path.open("rb") as file:
 
         def pieces(name: str) -> Iterator[bytes]:
