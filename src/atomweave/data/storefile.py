@@ -17,7 +17,7 @@ import numpy as np
 
 from ..arrayfile import LONGEST_HEADER
 from ..columns import TextColumn
-from ..errors import InputError, RefusedFileError
+from ..errors import InputError, RefusedFileError, shorten
 from ..files import write_atomic
 from ..molecule import coincident_pair
 from .store import FARTHEST, MoleculeStore
@@ -164,7 +164,7 @@ def _map(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, i
         raise RefusedFileError(f"{path}: holds {str(kind)[:40]!r}, wanted a {KIND}.")
     if version != VERSION:
         raise RefusedFileError(
-            f"{path}: store version {str(version)[:40]!r}, this Atomweave reads {VERSION}; build it again."
+            f"{path}: store version {shorten(version)}, this Atomweave reads {VERSION}; build it again."
         )
     # Copy-on-write: torch wants arrays that may be written, and the file must not change.
     block = np.memmap(path, np.uint8, "c")
