@@ -180,5 +180,6 @@ def _check_format(path: Path, metadata: Mapping[str, str], wanted_format: str, v
         raise RefusedFileError(f"{path}: is {what}, wanted {wanted_format!r}.")
     if metadata.get("version") != str(version):
         raise RefusedFileError(
-            f"{path}: has version {str(metadata.get('version'))[:40]!r}, this Atomweave reads version {version}."
+            f"{path}: has version {printable(str(metadata.get('version')))[:40]}, "
+            f"this Atomweave reads version {version}."
         )

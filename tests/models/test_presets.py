@@ -87,7 +87,7 @@ def test_naming_the_kind_that_is_there_keeps_the_rest():
         ("training.schedule.kind=cosin", r"training\.schedule\.kind: there is no 'cosin'; did you mean 'cosine'\?"),
         ("model.position_head.radius=bin", r"model\.position_head\.radius: .*did you mean 'bins'\?"),
         ("training.autocast=bf16", r"training\.autocast: got 'bf16'; did you mean 'bfloat16'\?"),
-        ("training.n_steps=many", r"training\.n_steps: got 'many'.*valid integer"),
+        ("training.n_steps=many", r"training\.n_steps: got 'many', wanted a number"),
         ("training.n_steps=1.5", r"training\.n_steps: got 1\.5"),
         ("training.learning_rate=-1", r"training\.learning_rate: got -1.*greater than 0"),
         ("training.learning_rate=nan", r"training\.learning_rate: got 'nan'"),
@@ -110,7 +110,7 @@ def test_wrong_override_names_the_path_and_what_was_meant(override, sentence):
     [
         ("model: {kind: symphony}\ntraining: {sed: 1}", r"own\.yaml: training\.sed: .*did you mean 'seed'"),
         ("training: {seed: 1}", r"own\.yaml: model: is missing"),
-        ("model: {}", r"model\.kind: there is no model ''"),
+        ("model: {}", r"model\.kind: is missing"),
         ("model: 3", r"own\.yaml: model: got 3"),
         ("- 1", "wanted named fields"),
         ("a: [1", "not readable as YAML"),
