@@ -7,6 +7,7 @@
 #   make pages    docs/tutorial.md and docs/own-data.md, their commands run and their outputs written anew
 #   make figures  docs/figures, but for the ablation make qm9         data/qm9.safetensors
 #   make results  docs/results.md, measured anew     make reference   what samples are compared with, from QM9
+#   make reliability  docs/reliability.md: kills, hostile files, laws, counted at large sizes; hours
 #   make train-next   the next leg of the weights that ship
 #   make gpu-bundle   what a GPU machine without network lacks        make gpu-check   one leg from that bundle alone
 
@@ -28,7 +29,8 @@ RESULTS_SPEEDS ?= startup memory training growing policy naive scaling evaluatio
 FIGURES ?= shipped_figures octahedron random_signals resolution_study
 GPU_BUNDLE := gpu-bundle/qm9.safetensors
 
-.PHONY: sample test test-long qm9-level lint bench results reference docs pages figures qm9 train-next gpu-bundle gpu-check clean
+.PHONY: sample test test-long qm9-level lint bench results reliability reference docs pages figures qm9 train-next gpu-bundle \
+	gpu-check clean
 
 sample: .venv/installed-to-use
 	$(BIN)/atomweave sample $(WEIGHTS) -n 100 --seed 0 --force -o molecules.sdf --report molecules.html
@@ -69,6 +71,10 @@ results: .venv/installed-to-develop $(DATA)
 	for weights in $(RESULTS_WEIGHTS); do $(BIN)/python benchmarks/results record throughput-$$weights \
 		benchmarks/throughput.py $$weights --limit $(RESULTS_LIMIT) || exit; done
 	$(BIN)/python benchmarks/results write
+
+# RELIABILITY names some of the checks, or holds other options of the script: make reliability RELIABILITY="--share 0.1"
+reliability: .venv/installed-to-develop
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/reliability.py $(RELIABILITY)
 
 # src/atomweave/evaluation/references/qm9.safetensors, which ships; some twenty minutes.
 reference: .venv/installed-to-develop $(DATA)

@@ -1,5 +1,6 @@
 """The nouns that everything is made of: molecules, species, whole files."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,22 @@ def test_coincident_atoms_are_found_among_many_in_a_plane() -> None:
     assert coincident_pair(positions) is None
     positions[200] = positions[17] + 1e-5
     assert coincident_pair(positions) == (17, 200)
+
+
+def test_a_large_sheet_at_one_x_takes_no_time() -> None:
+    y, z = np.meshgrid(np.arange(300.0), np.arange(300.0))
+    sheet = np.stack([np.zeros(90_000), y.ravel(), z.ravel()], 1)
+    start = time.process_time()
+    assert coincident_pair(sheet) is None
+    sheet[777] = sheet[88_888] + 5e-4
+    assert coincident_pair(sheet) == (777, 88_888)
+    assert time.process_time() - start < 4
+
+
+def test_atoms_of_different_groups_may_coincide() -> None:
+    positions = np.array([[0.0, 0, 0], [1, 1, 1], [0, 0, 0]])
+    assert coincident_pair(positions, np.array([0, 0, 1])) is None
+    assert coincident_pair(positions, np.array([0, 1, 0])) == (0, 2)
 
 
 def test_ase_and_back() -> None:

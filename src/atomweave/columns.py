@@ -28,7 +28,7 @@ class TextColumn(Sequence[str]):
     @classmethod
     def of(cls, strings: Iterable[str]) -> TextColumn:
         """Make a column of strings."""
-        encoded = [string.encode() for string in strings]
+        encoded = [string.encode(errors="replace") for string in strings]
         offsets = np.concatenate([[0], np.cumsum([len(piece) for piece in encoded], dtype=np.int64)]).astype(np.int64)
         return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
 
@@ -52,7 +52,7 @@ Column = np.ndarray | TextColumn
 def check_offsets(offsets: np.ndarray, end: int, what: str) -> None:
     """Raise InputError unless `offsets` is int64, starts at 0, never falls and ends at `end`."""
     sound = offsets.ndim == 1 and offsets.dtype == np.int64 and len(offsets) > 0
-    if not sound or offsets[0] != 0 or offsets[-1] != end or (np.diff(offsets) < 0).any():
+    if not sound or offsets[0] != 0 or offsets[-1] != end or (offsets[1:] < offsets[:-1]).any():
         raise InputError(f"{what} do not rise from 0 to {end} as int64: the pieces cannot be told apart.")
 
 
@@ -65,9 +65,8 @@ def column_of(values: Sequence[Any]) -> Column:
     present = [value for value in values if value is not None]
     if all(isinstance(value, str) for value in present):
         return TextColumn.of("" if value is None else value for value in values)
-    arrays = [np.asarray(value) for value in present if not isinstance(value, (str, dict))]
-    numeric = len(arrays) == len(present) and all(a.dtype.kind in "biuf" and a.shape == arrays[0].shape for a in arrays)
-    if not numeric:
+    arrays = [array for value in present if (array := _array(value)) is not None]
+    if len(arrays) < len(present) or any(array.shape != arrays[0].shape for array in arrays):
         return TextColumn.of("" if v is None else v if isinstance(v, str) else _json(v) for v in values)
     kinds = {array.dtype.kind for array in arrays}
     dtype = np.bool_ if kinds == {"b"} else np.int64 if "f" not in kinds else np.float64
@@ -82,6 +81,17 @@ def is_missing(value: Any) -> bool:
     if isinstance(value, str):
         return not value
     return bool(np.asarray(value).dtype.kind == "f" and np.isnan(value).all())
+
+
+def _array(value: Any) -> np.ndarray | None:
+    """Return flags and numbers as an array; None for whatever is neither, or no 64 bits hold."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        return None
+    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        return None
+    return array if array.dtype.kind in "biuf" else None
 
 
 def _json(value: Any) -> str:

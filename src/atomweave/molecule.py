@@ -132,17 +132,57 @@ def formula(numbers: Iterable[int]) -> str:
     return "".join(symbol + (str(count[symbol]) if count[symbol] > 1 else "") for symbol in order)
 
 
-def coincident_pair(positions: np.ndarray) -> tuple[int, int] | None:
-    """Return two indices of atoms nearer than `COINCIDENT_DISTANCE`, or None; memory grows linearly with atoms."""
-    order = np.argsort(positions[:, 0], kind="stable")
-    x = positions[order]
-    for shift in range(1, len(x)):
-        near = np.flatnonzero(x[shift:, 0] - x[:-shift, 0] < COINCIDENT_DISTANCE)
-        if len(near) == 0:
+def coincident_pair(positions: np.ndarray, groups: np.ndarray | None = None) -> tuple[int, int] | None:
+    """Return two indices of atoms nearer than `COINCIDENT_DISTANCE`, or None; memory grows linearly with atoms.
+
+    Args:
+        positions: (n, 3), Å, finite.
+        groups: (n,) whole numbers; atoms of different groups (molecules) may coincide. None for one group.
+    """
+    x = positions[:, 0]
+    order = np.argsort(x, kind="stable") if groups is None else np.lexsort((x, groups))
+    for shift in range(1, len(order)):
+        one, other = order[:-shift], order[shift:]
+        near = x[other] - x[one] < COINCIDENT_DISTANCE
+        if groups is not None:
+            near &= groups[one] == groups[other]
+        if not near.any():
             return None
-        distances = np.linalg.norm(x[near + shift] - x[near], axis=1)
-        if (distances < COINCIDENT_DISTANCE).any():
-            first = int(near[np.argmax(distances < COINCIDENT_DISTANCE)])
-            a, b = sorted((int(order[first]), int(order[first + shift])))
-            return a, b
+        if pair := _nearer(positions, one[near], other[near]):
+            return pair
+        if shift == _MANY:
+            break
+    # So many atoms in a plane of one x: a sheet of carbon, or a file that is meant to take for ever.
+    return _coincident_in_cells(positions, groups) if len(order) > 1 else None
+
+
+_MANY = 32
+
+
+def _coincident_in_cells(positions: np.ndarray, groups: np.ndarray | None) -> tuple[int, int] | None:
+    """Do as `coincident_pair` by cells: two atoms that near share a cell in one of eight grids moved against another.
+
+    A cell of twice the distance holds some twenty atoms at most before two of them coincide.
+    """
+    labels = np.zeros(len(positions), np.int64) if groups is None else groups
+    for corner in np.ndindex(2, 2, 2):
+        cells = np.floor(positions / (2 * COINCIDENT_DISTANCE) + 0.5 * np.array(corner)).astype(np.int64)
+        keys = np.column_stack([labels, cells])
+        order = np.lexsort(keys.T)
+        for shift in range(1, len(order)):
+            one, other = order[:-shift], order[shift:]
+            same = (keys[one] == keys[other]).all(1)
+            if not same.any():
+                break
+            if pair := _nearer(positions, one[same], other[same]):
+                return pair
     return None
+
+
+def _nearer(positions: np.ndarray, one: np.ndarray, other: np.ndarray) -> tuple[int, int] | None:
+    distances = np.linalg.norm(positions[one] - positions[other], axis=1)
+    if not (distances < COINCIDENT_DISTANCE).any():
+        return None
+    first = int(np.argmax(distances < COINCIDENT_DISTANCE))
+    a, b = sorted((int(one[first]), int(other[first])))
+    return a, b

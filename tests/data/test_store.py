@@ -299,3 +299,22 @@ def test_summary_shows_what_is_missing() -> None:
         "A. Uthor",
     ):
         assert expected in lines
+
+
+def test_a_store_with_coincident_atoms_is_refused_whatever_its_hash(tmp_path: Path) -> None:
+    store = example()
+    positions = store.positions.copy()
+    positions[1] = positions[0]
+    MoleculeStore(store.numbers, positions, store.offsets).write(tmp_path / "a.safetensors")
+    with pytest.raises(RefusedFileError, match="molecule 0: atoms 0 and 1 coincide"):
+        MoleculeStore.open(tmp_path / "a.safetensors")
+
+
+def test_offsets_whose_differences_overflow_are_refused() -> None:
+    offsets = np.array([0, 2**62, -(2**63), -(2**61), 4])
+    with pytest.raises(InputError, match="do not rise"):
+        MoleculeStore(np.ones(4, np.uint8), np.zeros((4, 3), np.float32), offsets)
+
+
+def test_numbers_beyond_64_bits_are_kept_as_text() -> None:
+    assert list(column_of([2**63, 1])) == ["9223372036854775808", "1"]

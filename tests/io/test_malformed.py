@@ -35,6 +35,7 @@ XYZ = {
     "underscore": ("1\n\nH 0 0 1_0\n", "three coordinates were wanted"),
     "two coordinates": ("1\n\nH 0 0\n", "where an element and three coordinates were wanted"),
     "blank inside": ("2\n\nH 0 0 0\n\nH 0 0 1\n", "truncated"),
+    "element of 5000 digits": (f"1\n\n{'9' * 5000} 0 0 0\n", "unknown element '9999"),
     "binary": ("\x00\x01\x02\n", "where the number of atoms was wanted"),
 }
 
@@ -69,6 +70,8 @@ def test_xyz_frame_is_refused_alone(tmp_path: Path, case: str) -> None:
         ('name="open', "where key=value was wanted"),
         ("=5", "where key=value was wanted"),
         ('x="_JSON {"', "is not JSON"),
+        ('x="_JSON ' + "[" * 100_000 + '"', "is not JSON"),
+        ("Properties=species:S:1:pos:R:3:x:R:²", "wanted columns such as"),
     ],
 )
 def test_extxyz_comment_is_refused_alone(tmp_path: Path, comment: str, reason: str) -> None:
@@ -166,6 +169,64 @@ def test_database_with_a_damaged_row(tmp_path: Path) -> None:
     assert len(molecules) == 2
     assert [refusal.frame for refusal in refusals] == [1]
     assert "the row cannot be decoded" in refusals[0].reason
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "reason"),
+    [
+        (
+            "key_value_pairs",
+            '{"a": {"__ndarray__": [[10000000000], "float64", [0]]}}',
+            "an array of 1 numbers that says",
+        ),
+        ("data", '{"a": ' * 5000, "nested too deeply"),
+        ("data", b"\x08" + bytes(7) + b'{"a": {"__ndarray__": [[9999], "float64", 0]}}', "beyond the end of its bytes"),
+        ("numbers", "text", "its numbers are no array"),
+        ("positions", bytes(8), "three 64-bit numbers for each of 1 atoms"),
+    ],
+)
+def test_cells_of_a_database_are_not_trusted(tmp_path: Path, column: str, cell: object, reason: str) -> None:
+    write(tmp_path / "a.db", [Molecule(["He"], [[0, 0, 0]])] * 3)
+    with sqlite3.connect(tmp_path / "a.db") as connection:
+        connection.execute(f"UPDATE systems SET {column}=? WHERE id=2", (cell,))  # noqa: S608 - ours
+    connection.close()
+    molecules, refusals = frames(tmp_path / "a.db")
+    assert len(molecules) == 2
+    assert [refusal.frame for refusal in refusals] == [1]
+    assert reason in refusals[0].reason
+
+
+def test_a_database_whose_table_never_ends_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.db", [Molecule(["He"], [[0, 0, 0]])])
+    with sqlite3.connect(tmp_path / "a.db") as connection:
+        connection.execute("DROP TABLE systems")
+        rows = "WITH RECURSIVE c(id) AS (SELECT 1 UNION ALL SELECT id+1 FROM c) SELECT id FROM c"
+        connection.execute(f"CREATE VIEW systems AS {rows}")
+    connection.close()
+    molecules, refusals = frames(tmp_path / "a.db")
+    assert molecules == []
+    assert "no table 'systems'" in refusals[0].reason
+
+
+def test_long_numbers_among_sd_data_take_no_time(tmp_path: Path) -> None:
+    good = sdf(COUNTS, HELIUM).removesuffix("$$$$\n")
+    (tmp_path / "a.sdf").write_text(f"{good}> <x>\n{'9' * 900_000}x\n\n$$$$\n")
+    (molecule,) = read(tmp_path / "a.sdf")
+    assert len(molecule.properties["x"]) == 900_001
+
+
+def test_halves_of_characters_do_not_reach_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.extxyz").write_text('1\nx="_JSON \\"\\\\ud800\\""\nHe 0 0 0\n')
+    molecules = read(tmp_path / "a.extxyz")
+    assert molecules[0].properties == {"x": "?"}
+    write(tmp_path / "b.db", molecules)
+
+
+def test_an_archive_of_zeros_is_not_unpacked(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", **edm(), zeros=np.zeros(9_000_000))
+    molecules, refusals = frames(tmp_path / "a.npz")
+    assert molecules == []
+    assert "unpacks to 72 MB" in refusals[0].reason
 
 
 def edm(**changes: object) -> dict[str, np.ndarray]:

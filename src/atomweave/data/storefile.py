@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..arrayfile import LONGEST_HEADER
 from ..columns import TextColumn
-from ..errors import InputError, RefusedFileError
+from ..errors import InputError, RefusedFileError, shorten
 from ..files import write_atomic
-from .store import MoleculeStore
+from ..molecule import coincident_pair
+from .store import FARTHEST, MoleculeStore
 
+_PIECE = 2**20
 KIND = "molecule store"
 VERSION = 1
 DTYPES = {
@@ -41,9 +45,9 @@ def write_store(store: MoleculeStore, path: str | Path) -> None:
 def open_store(path: str | Path, verify: bool) -> MoleculeStore:
     """Map the store at `path`; see `MoleculeStore.open`."""
     path = Path(path)
-    header, arrays = _map(path)
+    header, arrays, places = _map(path)
     units, citation, sha256 = header.get("units"), header.get("citation"), header.get("sha256")
-    if not (isinstance(units, dict) and isinstance(citation, str) and isinstance(sha256, str)):
+    if units is None or not _is_text_by_name(units) or not (isinstance(citation, str) and isinstance(sha256, str)):
         raise RefusedFileError(f"{path}: the store's metadata lack units, citation or sha256; build the file again.")
     splits = {name.removeprefix("split/"): array for name, array in arrays.items() if name.startswith("split/")}
     try:
@@ -53,23 +57,59 @@ def open_store(path: str | Path, verify: bool) -> MoleculeStore:
         raise RefusedFileError(f"{path}: the store lacks the tensor {error}; build the file again.") from None
     except InputError as error:
         raise RefusedFileError(f"{path}: not a sound store, {error} Build the file again.") from None
-    if verify and content_hash(store) != sha256:
-        raise RefusedFileError(
-            f"{path}: the contents do not match their sha256 {sha256[:12]}...: damaged or altered, copy it again."
-        )
-    if verify and not np.isfinite(store.positions).all():
-        raise RefusedFileError(f"{path}: a position is not finite; build the file again with `atomweave data build`.")
+    if verify:
+        _check_hash(path, header, arrays, places)
+        _check_positions(path, store)
     store.__dict__["sha256"] = sha256  # fills the cached property, so that it is not computed once more
     return store
 
 
+def _check_positions(path: Path, store: MoleculeStore) -> None:
+    """Refuse what no molecule would take, and what training would read without making one."""
+    again = "build the file again with `atomweave data build`."
+    if not np.isfinite(store.positions).all():
+        raise RefusedFileError(f"{path}: a position is not finite; {again}")
+    if abs(store.positions).max() > FARTHEST:
+        raise RefusedFileError(f"{path}: a position is beyond {FARTHEST:.0f} Å; {again}")
+    molecules = np.repeat(np.arange(len(store)), store.sizes)
+    pair = coincident_pair(store.positions, molecules)
+    if pair is not None:
+        molecule = int(molecules[pair[0]])
+        one, other = (atom - int(store.offsets[molecule]) for atom in pair)
+        raise RefusedFileError(f"{path}: molecule {molecule}: atoms {one} and {other} coincide; {again}")
+
+
 def content_hash(store: MoleculeStore) -> str:
     """Return the sha256 over the header and every array with its name, type and shape."""
-    digest = hashlib.sha256(json.dumps(_header(store), sort_keys=True).encode())
-    for name, array in sorted(_arrays(store).items()):
+    return _hash(_header(store), ((name, array, [array.tobytes()]) for name, array in sorted(_arrays(store).items())))
+
+
+def _hash(header: dict[str, Any], entries: Iterable[tuple[str, np.ndarray, Iterable[bytes]]]) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, array, pieces in entries:
         digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
-        digest.update(np.ascontiguousarray(array).tobytes() if array.size < 2**20 else np.ascontiguousarray(array).data)
+        for piece in pieces:
+            digest.update(piece)
     return digest.hexdigest()
+
+
+def _check_hash(path: Path, header: dict[str, Any], arrays: dict[str, np.ndarray], places: dict[str, int]) -> None:
+    """Refuse contents that do not match their hash; read piece by piece, since a file may claim any size."""
+    with path.open("rb") as file:
+
+        def pieces(name: str) -> Iterator[bytes]:
+            file.seek(places[name])
+            for place in range(0, arrays[name].nbytes, _PIECE):
+                yield file.read(min(_PIECE, arrays[name].nbytes - place))
+
+        told = {name: header.get(name) for name in ("kind", "version", "units", "citation")}
+        found = _hash(told, ((name, array, pieces(name)) for name, array in sorted(arrays.items())))
+    if found != header.get("sha256"):
+        raise RefusedFileError(f"{path}: the contents do not match their sha256: damaged or altered, copy it again.")
+
+
+def _is_text_by_name(units: Any) -> bool:
+    return isinstance(units, dict) and all(isinstance(unit, str) for unit in units.values())
 
 
 def _header(store: MoleculeStore) -> dict[str, Any]:
@@ -98,36 +138,45 @@ def _columns(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray | TextColumn
     return columns
 
 
-def _map(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the metadata and the mapped arrays of a safetensors file that holds a store."""
+def _map(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, int]]:
+    """Return metadata, mapped arrays, and the first byte of each, of a safetensors file that holds a store."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise RefusedFileError(f"{path}: there is no such file; `atomweave data qm9 -o FILE` makes one.")
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > LONGEST_HEADER:
+        raise RefusedFileError(f"{path}: not a whole safetensors file, or its header of {length:,} bytes is too long.")
     try:
         with safe_open(path, "np") as checked:  # safetensors checks that the header fits the file, bounds included
             metadata = checked.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise RefusedFileError(f"{path}: not a whole safetensors file ({error}); copy or build it again.") from None
+        raise RefusedFileError(
+            f"{path}: not a whole safetensors file ({' '.join(str(error).split())[:200]}); copy or build it again."
+        ) from None
     try:
         header = json.loads(metadata["atomweave"])
         kind, version = header["kind"], header["version"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise RefusedFileError(f"{path}: a safetensors file, but not written by Atomweave; wanted a {KIND}.") from None
     if kind != KIND:
-        raise RefusedFileError(f"{path}: holds {kind!r}, wanted a {KIND}.")
+        raise RefusedFileError(f"{path}: holds {str(kind)[:40]!r}, wanted a {KIND}.")
     if version != VERSION:
-        raise RefusedFileError(f"{path}: store version {version}, this Atomweave reads {VERSION}; build it again.")
+        raise RefusedFileError(
+            f"{path}: store version {shorten(version)}, this Atomweave reads {VERSION}; build it again."
+        )
     # Copy-on-write: torch wants arrays that may be written, and the file must not change.
     block = np.memmap(path, np.uint8, "c")
     start = 8 + int.from_bytes(block[:8].tobytes(), "little")
-    arrays = {}
+    arrays, places = {}, {}
     for name, entry in json.loads(block[8:start].tobytes()).items():
         if name == "__metadata__":
             continue
         if entry["dtype"] not in DTYPES:
             raise RefusedFileError(f"{path}: tensor {name!r} has type {entry['dtype']}, wanted {', '.join(DTYPES)}.")
         first, last = entry["data_offsets"]
+        places[name] = start + first
         piece = np.asarray(block[start + first : start + last])
         arrays[name] = piece.view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
-    return header, arrays
+    return header, arrays, places

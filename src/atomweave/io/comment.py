@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .frames import plain, shown
+from .frames import plain, shown, whole_number
+from .jsonvalues import parse_json
 
 RESERVED = ("Properties", "Lattice", "pbc")
 """Keys that describe the frame, not the molecule: read over, never written as properties."""
@@ -24,8 +25,10 @@ _PAIR = re.compile(
     r"""\s*(?:"(?P<quoted_key>(?:[^"\\]|\\.)*)"|(?P<key>[^\s="]+))"""
     r"""(?:\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s"]*)))?(?:\s+|$)"""
 )
-_INTEGER = re.compile(r"[-+]?\d+")
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:[eEdD][-+]?\d+)?|\.\d+(?:[eEdD][-+]?\d+)?|nan|inf)", re.IGNORECASE)
+_INTEGER = re.compile(r"[-+]?\d{1,4000}", re.ASCII)  # Python itself reads no more than 4300 digits
+_NUMBER = re.compile(
+    r"[-+]?(?:\d+(?:\.\d*)?(?:[eEdD][-+]?\d+)?|\.\d+(?:[eEdD][-+]?\d+)?|nan|inf)", re.IGNORECASE | re.ASCII
+)
 _FLAGS = {"T": True, "True": True, "F": False, "False": False}
 
 
@@ -53,10 +56,11 @@ def parse_columns(comment: str) -> Columns:
     fields = text.split(":")
     found, place = {}, 0
     for name, kind, width in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
-        if not width.isdigit():
+        n_columns = whole_number(width)
+        if n_columns is None:
             break
-        found[name] = (place, kind, int(width))
-        place += int(width)
+        found[name] = (place, kind, n_columns)
+        place += n_columns
     species = found.get("species") or found.get("Z") or found.get("numbers")
     position = found.get("pos") or found.get("positions")
     if len(fields) != 3 * len(found) or species is None or position is None or position[2] != 3:
@@ -113,7 +117,7 @@ def _bare_value(text: str) -> Any:
 def _quoted_value(text: str) -> Any:
     if text.startswith("_JSON "):
         try:
-            value = json.loads(text[6:])
+            value = parse_json(text[6:])
         except ValueError:
             raise ValueError(f"comment line: {shown(text)} is not JSON") from None
         return np.array(value) if isinstance(value, list) and _is_numeric(value) else value

@@ -35,7 +35,7 @@ class Refusal:
         """The refusal as users read it: file, frame and reason."""
         file = printable(self.file)  # a folder that somebody sent may hold file names with escape sequences
         place = file if self.frame is None else f"{file}, frame {self.frame}"
-        return f"{place}: {self.reason}."
+        return f"{place}: {printable(self.reason)}."
 
     @property
     def kind(self) -> str:
@@ -49,9 +49,14 @@ _ISOTOPES = {"D": 1, "T": 1}
 def checked(path: Path, frame: int, numbers: Any, positions: Any, properties: Mapping[str, Any]) -> Molecule | Refusal:
     """Return the molecule, or a refusal with what `Molecule` says against it."""
     try:
-        return Molecule(numbers, positions, properties)
+        return Molecule(numbers, positions, {_text(name): _text(value) for name, value in properties.items()})
     except InputError as error:
         return Refusal(str(path), frame, str(error).rstrip("."))
+
+
+def _text(value: Any) -> Any:
+    """Return text without halves of surrogate pairs, which JSON may hold and no file can; anything else as it is."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def atomic_number(label: str) -> int:
@@ -61,11 +66,15 @@ def atomic_number(label: str) -> int:
         ValueError: if there is no such element.
     """
     number = NUMBERS.get(label) or NUMBERS.get(label.capitalize()) or _ISOTOPES.get(label)
-    if number is None and label.isascii() and label.isdigit() and 0 < int(label) < len(SYMBOLS):
-        number = int(label)
-    if number is None:
+    number = number or whole_number(label)
+    if number is None or not 0 < number < len(SYMBOLS):
         raise ValueError(f"unknown element {shown(label)}, wanted a symbol such as C, or a number from 1 to 118")
     return number
+
+
+def whole_number(text: str, longest: int = 18) -> int | None:
+    """Return the number that plain digits, at most `longest`, stand for; None for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= longest else None
 
 
 def coordinates(fields: Sequence[str]) -> list[float]:
@@ -86,6 +95,12 @@ def coordinates(fields: Sequence[str]) -> list[float]:
 def shown(text: str) -> str:
     """Return what was found in a file in quotes, printable and short enough for a sentence."""
     return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def brief(error: Exception) -> str:
+    """Return what another library says, without its last stop and short enough for a sentence."""
+    said = " ".join(str(error).split()).rstrip(".")
+    return said if len(said) <= 200 else said[:197] + "..."
 
 
 def plain(value: Any) -> Any:

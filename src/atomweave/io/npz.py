@@ -20,7 +20,8 @@ import numpy as np
 from ..columns import TextColumn, column_of, is_missing
 from ..files import write_atomic
 from ..molecule import Molecule
-from .frames import Progress, Refusal, checked
+from .frames import Progress, Refusal, brief, checked
+from .npyarchive import load_arrays
 
 REQUIRED = ("num_atoms", "charges", "positions")
 DAMAGED = (
@@ -44,7 +45,7 @@ def read_npz(path: Path, progress: Progress | None = None) -> Iterator[Molecule 
     try:
         arrays = _load(path)
     except DAMAGED as error:
-        yield Refusal(str(path), None, f"not an npz file of EDM's layout: {str(error).rstrip('.')}")
+        yield Refusal(str(path), None, f"not an npz file of EDM's layout: {brief(error)}")
         return
     n_atoms, charges, positions = (arrays.pop(name) for name in REQUIRED)
     for frame, n in enumerate(n_atoms.tolist()):
@@ -81,11 +82,7 @@ def write_npz(path: Path, molecules: Iterable[Molecule]) -> None:
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as file:
-        archive = np.load(file, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("a single array, wanted an archive of named arrays")
-        arrays = {name: archive[name] for name in archive.files}
+    arrays = load_arrays(path)
     if not arrays.keys().isdisjoint(SAMPLED) and arrays.keys().isdisjoint(REQUIRED):
         arrays = _of_sampled(arrays)
     elif "num_atoms" not in arrays and getattr(arrays.get("charges"), "ndim", 0) == 2:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..molecule import Molecule, formula
-from .frames import Progress, Refusal, atomic_number, checked, coordinates, shown
+from .frames import Progress, Refusal, atomic_number, checked, coordinates, shown, whole_number
 from .lines import Lines, open_text
 from .sdvalues import parse_value
 
@@ -75,10 +75,9 @@ def _parse(lines: list[str], first: int, ended: bool) -> tuple[list[int], list[l
 
 
 def _atoms_v2000(lines: list[str], first: int) -> tuple[list[int], list[list[float]]]:
-    try:
-        n_atoms = int(lines[0][:3])
-    except ValueError:
-        raise ValueError(f"line {first}: got {shown(lines[0])} where a counts line was wanted") from None
+    n_atoms = whole_number(lines[0][:3].strip())
+    if n_atoms is None:
+        raise ValueError(f"line {first}: got {shown(lines[0])} where a counts line was wanted")
     if len(lines) - 1 < n_atoms:
         raise ValueError(f"truncated: line {first} announces {n_atoms} atoms, {len(lines) - 1} lines follow")
     numbers, positions = [], []
@@ -123,8 +122,8 @@ def _atoms_v3000(lines: list[str], first: int) -> tuple[list[int], list[list[flo
         if carried:
             continue
         fields = text.split()
-        if fields[:1] == ["COUNTS"] and len(fields) > 1 and fields[1].isdigit():
-            announced = int(fields[1])
+        if fields[:1] == ["COUNTS"] and len(fields) > 1:
+            announced = whole_number(fields[1])
         elif fields[:2] in (["BEGIN", "ATOM"], ["END", "ATOM"]):
             inside, ended = fields[0] == "BEGIN", ended or fields[0] == "END"
         elif inside:

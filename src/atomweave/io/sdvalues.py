@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from .frames import plain
+from .jsonvalues import parse_json
 
 _INTEGER = re.compile(r"[-+]?\d+", re.ASCII)
-_NUMBER = re.compile(r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf)", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|nan|inf)", re.ASCII)
 _FLAGS = {"True": True, "False": False}
 
 
@@ -42,7 +43,7 @@ def parse_value(text: str) -> Any:
         return float(text)
     if text[:1] in ('"', "[", "{"):
         try:
-            value = json.loads(text)
+            value = parse_json(text)
         except ValueError:
             return text
         return _array(value) if isinstance(value, list) else value

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..files import write_atomic
 from ..molecule import Molecule
 from .comment import Columns, default_columns, format_comment, parse_columns, parse_comment
-from .frames import Progress, Refusal, atomic_number, checked, coordinates, shown
+from .frames import Progress, Refusal, atomic_number, checked, coordinates, shown, whole_number
 from .lines import Lines, open_text
 
 
@@ -116,8 +116,7 @@ def _ends_frame(line: str) -> bool:
 
 
 def _count(line: str) -> int | None:
-    text = line.strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    return whole_number(line.strip(), longest=9)
 
 
 def _is_atom(line: str) -> bool:

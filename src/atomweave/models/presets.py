@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from ..config import Config
-from ..errors import UsageError, did_you_mean
+from ..errors import UsageError, did_you_mean, shorten
 
 PRESETS = Path(__file__).parent.parent / "presets"
 """Every published configuration, one YAML file each."""
@@ -69,6 +70,11 @@ def explain(error: ValidationError, tree: Any) -> str:
     match finding["type"]:
         case "unknown_field":
             return f"{'.'.join([*path, str(context['name'])])}: there is no such field; {context['hint']}"
+        case "no_number" | "no_flag" as found:
+            wanted = "a number" if found == "no_number" else "true or false"
+            return f"{'.'.join([*path, str(context['name'])])}: got {shorten(context['value'])}, wanted {wanted}."
+        case "no_model_kind":
+            return _without_tag(path, "kind", finding["input"])
         case "model_kind":
             return f"{'.'.join([*path, 'kind'])}: there is no model {context['kind']!r}; {context['hint']}"
         case "kind":
@@ -78,6 +84,9 @@ def explain(error: ValidationError, tree: Any) -> str:
             name = str(context["tag"])
             tag = context["discriminator"].strip("'")
             return f"{'.'.join([*path, tag])}: there is no {name!r}; {did_you_mean(name, known)}"
+        case "union_tag_not_found":
+            tag = context["discriminator"].strip("'")
+            return _without_tag(path, tag, finding["input"])
         case "literal_error":
             known = re.findall(r"'([^']*)'", context["expected"])
             name = str(finding["input"])
@@ -87,7 +96,18 @@ def explain(error: ValidationError, tree: Any) -> str:
         case _:
             message = finding["msg"][0].lower() + finding["msg"][1:]
             place = f"{'.'.join(path)}: " if path else ""
-            return f"{place}got {finding['input']!r}, but {message}."
+            return f"{place}got {shorten(finding['input'])}, but {message}."
+
+
+def _without_tag(path: list[str], tag: str, part: Any) -> str:
+    """Return the sentence for a part that does not say of which kind it is; perhaps it says so under another name."""
+    names = part if isinstance(part, dict) else ()
+    near = difflib.get_close_matches(tag, map(str, names), n=1)
+    if near:
+        return f"{'.'.join([*path, near[0]])}: there is no such field; did you mean {tag!r}?"
+    if names or isinstance(part, dict):
+        return f"{'.'.join([*path, tag])}: is missing."
+    return f"{'.'.join(path)}: got {shorten(part)}, but wanted named fields."
 
 
 def to_yaml(config: Config) -> str:

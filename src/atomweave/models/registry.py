@@ -56,7 +56,9 @@ def model_classes(kind: str) -> tuple[type[Config], Builder]:
 def _parse(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    kind = str(value.get("kind", ""))
+    if "kind" not in value:
+        raise PydanticCustomError("no_model_kind", "kind: is missing")
+    kind = str(value["kind"])
     if kind not in MODELS:
         # The message of `model_classes` as an error that pydantic can place in the tree.
         hint = did_you_mean(kind, MODELS)

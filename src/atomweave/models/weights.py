@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..arrayfile import check_file
 from ..config import Config
-from ..errors import RefusedFileError, UsageError, did_you_mean
+from ..errors import AtomweaveError, RefusedFileError, UsageError, did_you_mean, printable
 from ..tensorfile import read_tensors, write_tensors
 from .base import Model
 from .presets import explain
@@ -94,13 +97,15 @@ def load_model(name_or_path: str | Path, device: torch.device | str = "cpu") -> 
         RefusedFileError: if the file is damaged, hostile, or does not fit its own configuration.
     """
     path = weights_path(name_or_path)
-    metadata, tensors = read_tensors(path, FORMAT, VERSION)
-    config, card = _config_of(path, metadata), _card_of(path, metadata)
-    try:
-        model = build_model(config)
-    except (RuntimeError, MemoryError, OverflowError) as error:
-        # The configuration is well formed and still may ask for more memory than any machine has.
-        raise RefusedFileError(f"{path}: the model it describes cannot be built ({error}).") from None
+    built: list[Model] = []
+
+    def build_and_compare(metadata: Mapping[str, str], layout: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
+        _card_of(path, metadata)
+        built.append(_build(path, _config_of(path, metadata), sum(math.prod(shape) for _, shape in layout.values())))
+        check_layout(path, built[0].state_dict(), layout)
+
+    metadata, tensors = read_tensors(path, FORMAT, VERSION, build_and_compare)
+    config, card, model = _config_of(path, metadata), _card_of(path, metadata), built[0]
     check_tensors(path, model.state_dict(), tensors)
     model.load_state_dict(tensors)
     model.requires_grad_(False)
@@ -112,7 +117,7 @@ def load_model(name_or_path: str | Path, device: torch.device | str = "cpu") -> 
 def read_card(name_or_path: str | Path) -> tuple[Card, Config]:
     """Return card and model configuration of weights without building the model; errors as in `load_model`."""
     path = weights_path(name_or_path)
-    metadata, _ = read_tensors(path, FORMAT, VERSION)
+    metadata = check_file(path, FORMAT, VERSION)
     return _card_of(path, metadata), _config_of(path, metadata)
 
 
@@ -158,25 +163,72 @@ def ship_weights(
     return new_card
 
 
+class _BoundedSize(TorchDispatchMode):
+    """While a model is built, an end to the numbers that are asked for: a configuration may claim any size."""
+
+    def __init__(self, n_numbers: int) -> None:
+        super().__init__()
+        self.left = n_numbers
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        size = args[0] if args else None
+        if isinstance(size, list | tuple) and all(isinstance(n, int) for n in size):  # empty, zeros, rand ...
+            self.left -= math.prod(size)
+            if self.left < 0:
+                raise MemoryError("it is larger than the tensors in the file")
+        return func(*args, **(kwargs or {}))
+
+
+_ROOM = 10_000_000
+"""Numbers that building a model may need beside its tensors: grids, tables, temporary ones."""
+
+
+def _build(path: Path, config: Config, n_numbers: int) -> Model:
+    try:
+        with _BoundedSize(4 * n_numbers + _ROOM):
+            return build_model(config)
+    except (RuntimeError, MemoryError, OverflowError, ValueError, AtomweaveError) as error:
+        # The configuration is well formed and still may ask for more memory than any machine has.
+        said = str(error).rstrip(".")
+        raise RefusedFileError(f"{path}: the model it describes cannot be built ({said}).") from None
+
+
+def check_layout(
+    path: str | Path, wanted: Mapping[str, Tensor], found: Mapping[str, tuple[str, tuple[int, ...]]]
+) -> None:
+    """Refuse a file unless it holds the tensors of a model, before they are read; arguments as `check_tensors`.
+
+    Raises:
+        RefusedFileError: for the first name or shape that does not fit.
+    """
+    for name in sorted(wanted.keys() - found.keys()):
+        raise RefusedFileError(f"{path}: tensor {name} is missing.")
+    for name in sorted(found.keys() - wanted.keys()):
+        raise RefusedFileError(
+            f"{path}: tensor {printable(name)[:80]} is not part of the model that the file describes."
+        )
+    for name, (_, shape) in found.items():
+        if shape != tuple(wanted[name].shape):
+            raise RefusedFileError(
+                f"{path}: tensor {name} has shape {_shape(shape)}, wanted {_shape(wanted[name].shape)}."
+            )
+
+
 def check_tensors(path: str | Path, wanted: dict[str, Tensor], found: dict[str, Tensor]) -> None:
     """Refuse tensors that are not exactly those of a model: names, shapes, kinds of number, no NaN.
 
     Raises:
         RefusedFileError: for the first that does not fit.
     """
-    for name in wanted.keys() - found.keys():
-        raise RefusedFileError(f"{path}: tensor {name} is missing.")
-    for name in found.keys() - wanted.keys():
-        raise RefusedFileError(f"{path}: tensor {name} is not part of the model that the file describes.")
+    check_layout(path, wanted, {name: ("", tuple(tensor.shape)) for name, tensor in found.items()})
     for name, tensor in found.items():
         like = wanted[name]
-        if tensor.shape != like.shape:
-            raise RefusedFileError(f"{path}: tensor {name} has shape {_shape(tensor)}, wanted {_shape(like)}.")
         fits = tensor.is_floating_point() if like.is_floating_point() else tensor.dtype == like.dtype
         if not fits:
             raise RefusedFileError(f"{path}: tensor {name} holds {tensor.dtype}, wanted {like.dtype}.")
-        if tensor.is_floating_point() and torch.isnan(tensor).any():
-            raise RefusedFileError(f"{path}: tensor {name} holds NaN.")
+        # Minus infinity is the logarithm of what never happens: an element that no molecule began with.
+        if tensor.is_floating_point() and (torch.isnan(tensor) | torch.isposinf(tensor)).any():
+            raise RefusedFileError(f"{path}: tensor {name} holds NaN or infinity.")
 
 
 def n_parameters(model: Model) -> int:
@@ -184,7 +236,7 @@ def n_parameters(model: Model) -> int:
     return sum(math.prod(parameter.shape) for parameter in model.parameters())
 
 
-def _config_of(path: Path, metadata: dict[str, str]) -> Config:
+def _config_of(path: Path, metadata: Mapping[str, str]) -> Config:
     tree = _json_of(path, metadata, "model")
     try:
         return TypeAdapter(ModelConfig).validate_python(tree)
@@ -192,7 +244,7 @@ def _config_of(path: Path, metadata: dict[str, str]) -> Config:
         raise RefusedFileError(f"{path}: its model configuration does not fit: {explain(error, tree)}") from None
 
 
-def _card_of(path: Path, metadata: dict[str, str]) -> Card:
+def _card_of(path: Path, metadata: Mapping[str, str]) -> Card:
     tree = _json_of(path, metadata, "card")
     try:
         return Card.model_validate(tree)
@@ -200,15 +252,15 @@ def _card_of(path: Path, metadata: dict[str, str]) -> Card:
         raise RefusedFileError(f"{path}: its card does not fit: {explain(error, tree)}") from None
 
 
-def _json_of(path: Path, metadata: dict[str, str], entry: str) -> dict[str, Any]:
+def _json_of(path: Path, metadata: Mapping[str, str], entry: str) -> dict[str, Any]:
     try:
         tree = json.loads(metadata[entry])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise RefusedFileError(f"{path}: its metadata entry {entry!r} cannot be read ({error}).") from None
     if not isinstance(tree, dict):
         raise RefusedFileError(f"{path}: its metadata entry {entry!r} is no JSON object.")
     return tree
 
 
-def _shape(tensor: Tensor) -> str:
-    return f"({', '.join(map(str, tensor.shape))})"
+def _shape(shape: Iterable[int]) -> str:
+    return f"({', '.join(map(str, shape))})"

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 
 from ..errors import RefusedFileError, UsageError
@@ -22,6 +23,9 @@ from ..tensorfile import read_tensors, write_tensors
 FORMAT = "atomweave-checkpoint"
 VERSION = 1
 _NAME = re.compile(r"step-(\d{9})\.safetensors")
+
+
+NotNegative = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -37,21 +41,31 @@ class Best:
 class RunState:
     """What a run knows beside its tensors."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     run_sha256: str  # hash of the configuration, see `RunConfig.sha256`
     identity: dict[str, Any]  # the configuration itself, to say what differs
     store_sha256: str
     init_from: str | None = None  # sha256 of the weights the run started from
-    step: int = 0  # updates done
-    measured: int = 0  # last step whose averaged weights were measured
-    fragments: int = 0  # decisions seen
-    log_bytes: int = 0  # length of log.jsonl; what was written later is written again
+    step: NotNegative = 0  # updates done
+    measured: NotNegative = 0  # last step whose averaged weights were measured
+    fragments: NotNegative = 0  # decisions seen
+    log_bytes: NotNegative = 0  # length of log.jsonl; what was written later is written again
     sums: dict[str, float] = field(default_factory=dict)  # loss terms added up since the last record
     best: Best | None = None  # what best.safetensors holds
 
 
-def state_of(values: dict[str, Any]) -> RunState:
-    """Return the state that `asdict` made `values` of."""
-    return RunState(**{**values, "best": None if values["best"] is None else Best(**values["best"])})
+_STATE = TypeAdapter(RunState)
+Fits = Callable[[Path, Mapping[str, tuple[str, tuple[int, ...]]]], None]
+
+
+def state_of(text: str) -> RunState:
+    """Return the state that was written as JSON.
+
+    Raises:
+        ValidationError: if it is none.
+    """
+    return _STATE.validate_json(text, strict=True)
 
 
 def save_checkpoint(folder: Path, state: RunState, tensors: dict[str, Tensor], keep: int = 2) -> Path:
@@ -63,27 +77,43 @@ def save_checkpoint(folder: Path, state: RunState, tensors: dict[str, Tensor], k
     return path
 
 
-def load_checkpoint(path: Path) -> tuple[RunState, dict[str, Tensor]]:
+def load_checkpoint(path: Path, fits: Fits | None = None) -> tuple[RunState, dict[str, Tensor]]:
     """Read a checkpoint.
 
+    Args:
+        path: the file.
+        fits: raises RefusedFileError if tensors of these shapes are not those of the run.
+
     Raises:
-        RefusedFileError: if it is damaged or no checkpoint of this version.
+        RefusedFileError: if it is damaged, no checkpoint of this version, or does not fit.
     """
-    metadata, tensors = read_tensors(path, FORMAT, VERSION)
+
+    def check(metadata: Mapping[str, str], layout: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
+        _state_of(path, metadata)
+        if fits is not None:
+            fits(path, layout)
+
+    metadata, tensors = read_tensors(path, FORMAT, VERSION, check)
+    return _state_of(path, metadata), tensors
+
+
+def _state_of(path: Path, metadata: Mapping[str, str]) -> RunState:
     try:
-        return state_of(json.loads(metadata["state"])), tensors
-    except (KeyError, TypeError, ValueError) as error:
-        raise RefusedFileError(f"{path}: the state of the run cannot be read ({error}).") from None
+        return state_of(metadata["state"])
+    except (KeyError, ValidationError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "there is none"
+        raise RefusedFileError(f"{path}: the state of the run cannot be read ({reason}).") from None
 
 
 def latest_checkpoint(
-    folder: Path, on_refused: Callable[[RefusedFileError], None]
+    folder: Path, on_refused: Callable[[RefusedFileError], None], fits: Fits | None = None
 ) -> tuple[RunState, dict[str, Tensor]] | None:
     """Return the newest checkpoint that is whole, or None if there is none at all.
 
     Args:
         folder: where they lie.
         on_refused: told about each newer one that is damaged.
+        fits: as in `load_checkpoint`.
 
     Raises:
         RefusedFileError: if there are checkpoints, but none is whole: to begin again would overwrite the run.
@@ -91,7 +121,7 @@ def latest_checkpoint(
     refused = None
     for path in checkpoints(folder):
         try:
-            return load_checkpoint(path)
+            return load_checkpoint(path, fits)
         except RefusedFileError as error:
             on_refused(error)
             refused = error
@@ -100,19 +130,22 @@ def latest_checkpoint(
     return None
 
 
-def resumable(out: Path, wanted: RunState, say: Callable[[str], None]) -> tuple[RunState, dict[str, Tensor]] | None:
+def resumable(
+    out: Path, wanted: RunState, say: Callable[[str], None], fits: Fits | None = None
+) -> tuple[RunState, dict[str, Tensor]] | None:
     """Return the newest whole checkpoint of a folder, which must belong to the run that is wanted; None at a beginning.
 
     Args:
         out: folder of the run.
         wanted: the state of the run at its beginning; without `init_from`, whatever the run began with is right.
         say: told about damaged checkpoints, and where the run goes on.
+        fits: as in `load_checkpoint`.
 
     Raises:
         UsageError: if the folder holds another run; the message says what differs.
         RefusedFileError: if there are checkpoints, but none is whole.
     """
-    found = latest_checkpoint(out / "checkpoints", lambda error: say(f"warning: {error}"))
+    found = latest_checkpoint(out / "checkpoints", lambda error: say(f"warning: {error}"), fits)
     if found is None:
         return None
     state = found[0]

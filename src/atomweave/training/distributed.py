@@ -184,7 +184,7 @@ def shared_start(
             f"training: process {processes.rank} was started with another configuration, store or --init-from than "
             f"process 0; every machine needs the same command and the same files."
         )
-    return (state_of(values), load(stored)) if resumes else None
+    return (state_of(json.dumps(values)), load(stored)) if resumes else None
 
 
 def own_device(name: str) -> str:

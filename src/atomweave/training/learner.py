@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..errors import RefusedFileError, UsageError
+from ..errors import RefusedFileError, UsageError, printable
 from ..growth.trajectories import Trajectories
 from ..models.base import Model
 from ..models.registry import build_model
-from ..models.weights import check_tensors, load_model
+from ..models.weights import check_layout, check_tensors, load_model
 from ..randomness import fold_in, generator
 from .abreast import Abreast
 from .config import RunConfig
 from .distributed import ALONE, Processes
 from .microbatches import Loss, accumulate, accumulate_abreast
 from .optimizer import AveragedWeights, build_optimizer, optimizer_tensors, restore_optimizer
+
+_PARTS = ("model/", "average/", "optimizer/")
 
 
 class Learner:
@@ -95,6 +98,27 @@ class Learner:
             "optimizer": optimizer_tensors(self.optimizer, self.model),
         }
         return {f"{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
+
+    def check_fits(self, path: Path, layout: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
+        """Refuse a checkpoint unless it holds the tensors of this model, its average and its optimizer.
+
+        Args:
+            path: of the checkpoint.
+            layout: (type, shape) of its tensors by name.
+
+        Raises:
+            RefusedFileError: for the first that does not fit.
+        """
+        state, shapes = self.model.state_dict(), {name: p.shape for name, p in self.model.named_parameters()}
+        parts = {part: {n[len(part) :]: e for n, e in layout.items() if n.startswith(part)} for part in _PARTS}
+        if sum(map(len, parts.values())) != len(layout):
+            raise RefusedFileError(f"{path}: holds tensors of neither model, average nor optimizer.")
+        check_layout(path, state, parts["model/"])
+        check_layout(path, state, parts["average/"])
+        for key, (_, shape) in parts["optimizer/"].items():
+            name = key.rpartition("/")[0]
+            if name not in shapes or shape not in ((), tuple(shapes[name])):
+                raise RefusedFileError(f"{path}: tensor {printable(key)[:80]} is no state of the optimizer.")
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Put back what `tensors` returned."""

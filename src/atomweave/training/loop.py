@@ -124,8 +124,9 @@ class _Run:
         self.validation = Validation(self.settings, store, model)
         init_sha256 = None if init_from is None else sha256_of(weights_path(init_from))
         self.state = RunState(config.sha256, config.identity(), store.sha256, init_sha256)
+        check = self.learner.check_fits
         found = shared_start(
-            processes, self.state, resumable(out, self.state, display.say) if processes.leads else None
+            processes, self.state, resumable(out, self.state, display.say, check) if processes.leads else None
         )
         begin_from = init_from if found is None else None
         self.learner.begin(self.batches.start_probabilities, self.batches.conditions_met, begin_from)

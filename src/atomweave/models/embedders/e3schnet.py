@@ -28,7 +28,7 @@ class E3SchNetConfig(Config):
     kind: Literal["e3schnet"] = "e3schnet"
     channels: int = Field(64, ge=1, description="copies of each degree")
     lmax: int = Field(2, ge=0, le=4, description="highest degree of features and harmonics")
-    n_layers: int = Field(3, ge=1, description="interactions")
+    n_layers: int = Field(3, ge=1, le=1000, description="interactions")
     cutoff: float = Field(5.0, gt=0, description="neighbours are nearer than this, Å")
     n_radial: int = Field(8, ge=1, description="Gaussians on the distance")
     n_filters: int = Field(16, ge=1, description="channels of the continuous-filter convolution")

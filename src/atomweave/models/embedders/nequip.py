@@ -35,7 +35,7 @@ class NequIPConfig(Config):
     channels: int = Field(64, ge=1, description="copies of each degree")
     lmax: int = Field(5, ge=0, le=8, description="highest degree of the features between layers")
     lmax_out: int | None = Field(None, ge=0, le=8, description="highest degree of the output; lmax when null")
-    n_layers: int = Field(3, ge=1, description="message-passing layers")
+    n_layers: int = Field(3, ge=1, le=1000, description="message-passing layers")
     cutoff: float = Field(5.0, gt=0, description="neighbours are nearer than this, Å")
     n_radial: int = Field(8, ge=1, description="Bessel functions")
     radial_width: int = Field(64, ge=1, description="width of the radial network's two hidden layers")

@@ -24,7 +24,7 @@ class SchNetConfig(Config):
 
     kind: Literal["schnet"] = "schnet"
     width: int = Field(128, ge=1, description="numbers a feature")
-    n_layers: int = Field(4, ge=1, description="interactions")
+    n_layers: int = Field(4, ge=1, le=1000, description="interactions")
     cutoff: float = Field(5.0, gt=0, description="neighbours are nearer than this, Å")
     n_radial: int = Field(50, ge=1, description="Gaussians on the distance")
     n_filters: int = Field(128, ge=1, description="channels of the continuous-filter convolution")

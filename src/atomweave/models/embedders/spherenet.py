@@ -44,7 +44,7 @@ class SphereNetConfig(Config):
 
     kind: Literal["spherenet"] = "spherenet"
     width: int = Field(128, ge=1, description="numbers a feature, of atoms and of edges")
-    n_layers: int = Field(4, ge=1, description="rounds of messages")
+    n_layers: int = Field(4, ge=1, le=1000, description="rounds of messages")
     cutoff: float = Field(5.0, gt=0, description="neighbours are nearer than this, Å")
     triplet_width: int = Field(64, ge=1, description="channels of the sum over triplets")
     basis_width: int = Field(8, ge=1, description="numbers to which each basis is projected before it is expanded")

@@ -34,7 +34,7 @@ class AffineFlowConfig(Config):
     """Conditional affine layers: one Gaussian."""
 
     kind: Literal["affine"] = "affine"
-    n_layers: int = Field(6, ge=1, description="affine layers; together they are one Gaussian")
+    n_layers: int = Field(6, ge=1, le=1000, description="affine layers; together they are one Gaussian")
     width: int = Field(128, ge=1, description="hidden width of each layer's network")
 
 

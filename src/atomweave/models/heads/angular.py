@@ -31,12 +31,14 @@ class AngularConfig(Config):
     logits: Logits = Field("harmonics", description="harmonics: equation 4.11; squared: Simm et al., equation 2.5")
     normaliser: Normaliser = Field("sqrt_k", description="of squared logits: sqrt_k as equation 2.5, k as B.2, none")
     beta: float = Field(1.0, gt=0, description="factor of squared logits")
-    n_polar: int = Field(45, ge=45, description="Gauss-Legendre nodes of the grid of log Z when teaching")
-    n_azimuth: int = Field(90, ge=89, description="azimuths of the grid of log Z when teaching")
+    n_polar: int = Field(45, ge=45, le=10_000, description="Gauss-Legendre nodes of the grid of log Z when teaching")
+    n_azimuth: int = Field(90, ge=89, le=10_000, description="azimuths of the grid of log Z when teaching")
     n_polar_drawing: int = Field(
-        180, ge=20, description="Gauss-Legendre nodes of the grid on which directions are drawn"
+        180, ge=20, le=10_000, description="Gauss-Legendre nodes of the grid on which directions are drawn"
     )
-    n_azimuth_drawing: int = Field(359, ge=20, description="azimuths of the grid on which directions are drawn")
+    n_azimuth_drawing: int = Field(
+        359, ge=20, le=10_000, description="azimuths of the grid on which directions are drawn"
+    )
 
 
 def channel_logits(series: Tensor, coefficients: Tensor, config: AngularConfig) -> Tensor:

@@ -40,7 +40,7 @@ class ContinuousHeadConfig(Config):
     target_inverse_temperature: float | None = Field(
         None, gt=0, description="sharpness of the angular target; null teaches the direction itself, unsmoothed"
     )
-    target_lmax: int = Field(5, ge=0, description="degree at which the angular target's Dirac peak is cut")
+    target_lmax: int = Field(5, ge=0, le=100, description="degree at which the angular target's Dirac peak is cut")
     angular: AngularConfig = AngularConfig()
 
     def radial_config(self) -> RadialConfig:

@@ -17,7 +17,7 @@ class FocusHeadConfig(Config):
     """Sizes of the network from an atom's invariants to its logits."""
 
     width: int = Field(128, ge=1, description="width of the hidden layers")
-    n_hidden: int = Field(2, ge=0, description="hidden layers")
+    n_hidden: int = Field(2, ge=0, le=1000, description="hidden layers")
 
 
 class FocusHead(nn.Module):

@@ -41,7 +41,7 @@ class ShellHeadConfig(Config):
     maximum: float = Field(2.0, gt=0, description="radius of the last shell, Å")
     radius_variance: float = Field(1e-5, gt=0, description="variance of the radial target, Å^2")
     target_inverse_temperature: float = Field(20.0, gt=0, description="sharpness of the angular target")
-    target_lmax: int = Field(5, ge=0, description="degree at which the angular target's Dirac peak is cut")
+    target_lmax: int = Field(5, ge=0, le=100, description="degree at which the angular target's Dirac peak is cut")
     jitter: bool = Field(
         False, description="draw radii uniformly within their shell, so that draws follow log_prob; false as published"
     )
