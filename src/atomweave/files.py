@@ -1,11 +1,18 @@
 """Files that are either whole or absent: atomic writes and content hashes."""
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from .errors import IncompleteError, printable
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says where a disk is full, a quota is used up, or a file may not grow further."""
 
 
 @contextlib.contextmanager
@@ -14,21 +21,59 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
 
     The temporary file lies beside the target, so that the replacement never crosses file systems. It keeps
     the target's suffix, because some writers choose their format by it. If the block raises, the target is untouched.
+
+    Raises:
+        IncompleteError: if the disk is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    with room_for(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Turn a full disk, which many a writer reports without the name of its file, into a sentence that names `path`.
+
+    Raises:
+        IncompleteError: if the block finds no room.
+    """
     try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except Exception as error:
+        number = _number_of(error)
+        if number is None or number not in NO_ROOM:
+            raise
+        raise IncompleteError(
+            f"{printable(str(path))}: cannot be written ({os.strerror(number)}); make room and run it again."
+        ) from None
+
+
+def _number_of(error: Exception) -> int | None:
+    """Return the system's number of an error; safetensors tells it in words alone."""
+    if isinstance(error, OSError):
+        return error.errno
+    from safetensors import SafetensorError
+
+    found = re.search(r"\(os error (\d+)\)", str(error)) if isinstance(error, SafetensorError) else None
+    return int(found[1]) if found else None
+
+
+def remove_half_written(pattern: Path) -> None:
+    """Remove what killed processes left of files whose paths match `pattern`, which nobody may be writing now."""
+    for path in pattern.parent.glob(f".{pattern.stem}.*{pattern.suffix}"):
+        path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

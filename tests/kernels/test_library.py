@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,20 @@ def test_the_library_is_compiled_once(tmp_path: Path) -> None:
 def test_without_a_compiler_there_is_no_library_and_no_error(tmp_path: Path, environment: dict[str, str]) -> None:
     assert _ask(tmp_path, **environment) == "False"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no compiler here")
+@pytest.mark.parametrize("cache", ["folder", "file"])  # one that can be written to, and one that cannot
+def test_no_folder_is_left_among_the_temporary_ones(tmp_path: Path, cache: str) -> None:
+    quick = tmp_path / "cc"  # makes a library of nothing at all, and soon
+    quick.write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\ncc -x c -shared -fPIC -o "$2" /dev/null\n')
+    quick.chmod(0o755)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "temporary").mkdir()
+    places = {"ATOMWEAVE_CACHE": "", "XDG_CACHE_HOME": str(tmp_path / cache), "TMPDIR": str(tmp_path / "temporary")}
+    assert _ask(tmp_path, CC=str(quick), **places) == "True"
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert (tmp_path / "folder").exists() == (cache == "folder")
 
 
 def test_tasks_cover_all_items_and_report_failure() -> None:

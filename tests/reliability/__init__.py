@@ -19,10 +19,14 @@ folder that `MODULES` names. Nothing else is to be done for a new one:
 import pytest
 
 MODULES = (
+    "training",
+    "commands",
     "molecule_files",
     "hostile_files",
     "configuration",
     "reports",
+    "fragments",
+    "draws",
 )
 """Modules with checks, in the order of docs/reliability.md."""
 

@@ -33,7 +33,7 @@ class Check:
     section: str  # title of its module
     claim: str  # one sentence that holds where there are no failures
     unit: str  # what is counted, in the plural
-    small: int
+    small: int  # 0 if it is run by `make reliability` alone
     large: int
     function: Callable[[int, int, Path], Count]
 

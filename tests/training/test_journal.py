@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 
+import pytest
 from rich.console import Console
 
+from atomweave.errors import IncompleteError
 from atomweave.training import journal
 from atomweave.training.journal import Display, Journal
 
@@ -30,6 +33,28 @@ def test_log_that_lost_its_end_is_not_filled_up(tmp_path):
     resumed = Journal(tmp_path, log_bytes=1000)
     assert resumed.sync() == 12
     resumed.close()
+
+
+def test_timings_go_on_after_a_line_that_was_cut(tmp_path):
+    (tmp_path / "timing.jsonl").write_bytes(b'{"step": 1}\n{"ste')
+    resumed = Journal(tmp_path)
+    resumed.time(step=2)
+    resumed.close()
+    assert (tmp_path / "timing.jsonl").read_bytes() == b'{"step": 1}\n{"step": 2}\n'
+
+
+def test_a_log_without_room_is_one_sentence(tmp_path):
+    full = Journal(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    try:
+        full.record(step=1)
+        with pytest.raises(IncompleteError, match=r"log\.jsonl: cannot be written"):
+            full.record(step=2)
+        full.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "log.jsonl").read_bytes().startswith(b'{"step": 1}\n')
 
 
 def test_without_a_terminal_lines_come_now_and_then(monkeypatch):

@@ -102,6 +102,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:  # a wrong option, a missing argument ...
         return _fail(error.format_message(), error.exit_code)
     except OSError as error:
+        from ..files import NO_ROOM
+
+        if error.errno in NO_ROOM:
+            return _fail(f"{error.filename or 'writing'}: {error.strerror}; make room and run it again.", INTERRUPTED)
         if error.filename is None:
             raise
         return _fail(f"{error.filename}: {error.strerror or error}.", BAD_INPUT)

@@ -22,10 +22,12 @@ from pathlib import Path
 
 import torch
 
+from ..errors import IncompleteError
 from ..files import write_atomic
 
 # No -ffast-math: it would link code that flushes denormal numbers to zero in the whole process.
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-std=gnu11")
+NO_LIBRARY = (OSError, subprocess.SubprocessError, IncompleteError)
 LONGEST_COMPILATION = 600.0  # seconds; 20 on an idle core, minutes on a machine that does much else
 
 
@@ -39,23 +41,24 @@ def library() -> ctypes.CDLL | None:
     described = [compiler, *FLAGS, platform.machine(), _processor()]
     texts = [source.read_text() for source in sorted(Path(__file__).parent.glob("*.[ch]"))]
     digest = hashlib.sha256("\n".join([*described, *texts]).encode()).hexdigest()
-    for folder in _folders():
-        # A cache that cannot be written to, or whose files may not be executed, is no reason to stop: try the next.
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            path = folder / f"kernels-{digest[:16]}.so"
-            if not path.exists():
-                _compile(compiler, sources, path)
-            return ctypes.CDLL(str(path))
+    name, own = f"kernels-{digest[:16]}.so", os.environ.get("ATOMWEAVE_CACHE")
+    # A cache that cannot be written to, or whose files may not be executed, is no reason to stop.
+    with contextlib.suppress(*NO_LIBRARY):
+        path = (Path(own) if own else _users_cache()) / name
+        if not path.exists():
+            _compile(compiler, sources, path)
+        return ctypes.CDLL(str(path))
+    if not own:
+        # What is loaded stays loaded when its file goes.
+        with contextlib.suppress(*NO_LIBRARY), tempfile.TemporaryDirectory(prefix="atomweave-") as folder:
+            _compile(compiler, sources, Path(folder) / name)
+            return ctypes.CDLL(str(Path(folder) / name))
     return None
 
 
-def _folders() -> list[Path]:
-    cache = os.environ.get("ATOMWEAVE_CACHE")
-    if cache:
-        return [Path(cache)]
+def _users_cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
-    home = Path(base) if base else Path("~/.cache").expanduser()
-    return [home / "atomweave", Path(tempfile.mkdtemp(prefix="atomweave-"))]
+    return (Path(base) if base else Path("~/.cache").expanduser()) / "atomweave"
 
 
 def _compile(compiler: str, sources: list[Path], path: Path) -> None:

@@ -5,6 +5,7 @@ The log holds nothing that depends on the clock; times go to timing.jsonl, which
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -15,6 +16,8 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ..files import room_for
 
 SECONDS_BETWEEN_LINES = 20.0
 """How often a line is printed where there is no terminal to draw a bar on."""
@@ -33,29 +36,69 @@ class Journal:
 
     def __init__(self, folder: Path, log_bytes: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._log = (folder / "log.jsonl").open("ab")
-        self._timing = (folder / "timing.jsonl").open("ab")
-        self._log.truncate(min(log_bytes, self._log.tell()))
+        self._log, self._timing = _Lines(folder / "log.jsonl"), _Lines(folder / "timing.jsonl")
+        self._log.cut(log_bytes)
+        self._timing.cut(self._timing.whole_lines())
 
     def record(self, **values: Any) -> None:
-        """Append to the log."""
-        self._log.write(json.dumps(values).encode() + b"\n")
-        self._log.flush()
+        """Append to the log.
+
+        Raises:
+            IncompleteError: if the disk is full.
+        """
+        self._log.append(values)
 
     def time(self, **values: Any) -> None:
-        """Append to the timings."""
-        self._timing.write(json.dumps(values).encode() + b"\n")
-        self._timing.flush()
+        """Append to the timings.
+
+        Raises:
+            IncompleteError: if the disk is full.
+        """
+        self._timing.append(values)
 
     def sync(self) -> int:
-        """Bring the log to the disk and return its length in bytes."""
-        os.fsync(self._log.fileno())
-        return self._log.seek(0, os.SEEK_END)
+        """Bring the log to the disk and return its length in bytes.
+
+        Raises:
+            IncompleteError: if the disk is full.
+        """
+        return self._log.sync()
 
     def close(self) -> None:
         """Close both files."""
         self._log.close()
         self._timing.close()
+
+
+class _Lines:
+    """A file to which whole lines are appended, as far as there is room."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("a+b")
+
+    def append(self, values: dict[str, Any]) -> None:
+        with room_for(self._path):
+            self._file.write(json.dumps(values).encode() + b"\n")
+            self._file.flush()
+
+    def sync(self) -> int:
+        with room_for(self._path):
+            os.fsync(self._file.fileno())
+            return self._file.seek(0, os.SEEK_END)
+
+    def whole_lines(self) -> int:
+        """Return how many bytes hold whole lines: who is killed, or finds no room, may end within one."""
+        self._file.seek(0)
+        return self._file.read().rfind(b"\n") + 1
+
+    def cut(self, n_bytes: int) -> None:
+        self._file.truncate(min(n_bytes, self._file.seek(0, os.SEEK_END)))
+
+    def close(self) -> None:
+        # Each line was written when it was appended: what is left is one that found no room, and nobody counts on it.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 class Display:

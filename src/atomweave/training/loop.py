@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..data.store import MoleculeStore
 from ..errors import IncompleteError
-from ..files import sha256_of
+from ..files import remove_half_written, sha256_of
 from ..growth.loader import Batches
 from ..growth.trajectories import Trajectories
 from ..models.base import Model
@@ -128,6 +128,9 @@ class _Run:
         found = shared_start(
             processes, self.state, resumable(out, self.state, display.say, check) if processes.leads else None
         )
+        if processes.leads:
+            for name in ("checkpoints/step-*", "best", "last"):
+                remove_half_written(out / f"{name}.safetensors")
         begin_from = init_from if found is None else None
         self.learner.begin(self.batches.start_probabilities, self.batches.conditions_met, begin_from)
         if found is not None:

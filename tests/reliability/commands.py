@@ -1,0 +1,173 @@
+"""Growing and scoring: killed, interrupted, a day of it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import random
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from atomweave.io import read, write
+from atomweave.models.weaver import Weaver, WeaverConfig
+from atomweave.models.weights import Card, save_weights
+from reference.molecules import qm9_molecules
+
+from .counts import Count, check
+from .days_work import work
+from .forked import Command, Ended, Moment, in_fresh_process, moment_of
+from .tiny_models import TINY
+
+LARGE = 10
+"""From so many cases on, the weights that ship grow 10,000 molecules; below, a tiny model grows some hundred."""
+
+PATIENCE = 5.0
+"""Seconds in which a command must end after Ctrl-C, on a machine that does nothing else."""
+
+IMPORTED_LATE = (
+    "atomweave.cli.main", "atomweave.cli.sample", "atomweave.cli.score", "atomweave.cli.asked",
+    "atomweave.cli.verdicts", "atomweave.growth.grower", "atomweave.evaluation.headline",
+    "atomweave.evaluation.reading", "atomweave.properties.scoring", "atomweave.io.sdf",
+)  # fmt: skip
+
+
+@check(unit="kills", small=3, large=10)
+def killed_sampling(size: int, seed: int, folder: Path) -> Count:
+    """`atomweave sample` killed (SIGKILL) at random moments and run again, with one, two and three workers, writes the
+    file that it writes at once with one, byte for byte; a kill leaves no file that is not whole, and no process.
+    """
+    return in_fresh_process(_killed_sampling, size, seed, folder)
+
+
+@check(unit="interrupts", small=4, large=40)
+def interrupted_commands(size: int, seed: int, folder: Path) -> Count:
+    """Ctrl-C at random moments ends `atomweave sample` and `atomweave score` within 5 s, with status 5 and one
+    sentence; tables and molecules are whole or not there, results are whole, and no process is left.
+    """
+    return in_fresh_process(_interrupted_commands, size, seed, folder)
+
+
+@check(unit="molecules grown", small=0, large=100_000)
+def a_days_work(size: int, seed: int, folder: Path) -> Count:
+    """A process that grows molecules, some thousand at a time, and scores every tenth with GFN2-xTB needs no more than
+    20 MB of resident memory more, workers included, at its end than after a fifth of it; no process and no segment of
+    shared memory is left.
+    """
+    return in_fresh_process(work, size, seed, folder)
+
+
+def _killed_sampling(size: int, seed: int, folder: Path) -> Count:
+    _prepare()
+    large = size >= LARGE
+    weights, number = ("weaver-qm9", 10_000) if large else (_tiny_weights(folder), 1100)
+    command = partial(_sample, weights, number, folder, 20 if large else 4)
+    whole = command("whole", 1).run()
+    assert whole.status == 0, whole.said
+    content = (folder / "whole" / "out.xyz").read_bytes()
+    rng, failures, kills, inside = random.Random(seed), [], 0, 0
+    here, out = folder / "killed", folder / "killed" / "out.xyz"
+    for attempt in range(10 * size):
+        if kills == size:
+            break
+        ended = command("killed", 1 + attempt % 2 if large else 1).run(moment_of(whole.operations, rng))
+        kills += ended.status != 0
+        half_written = [path for path in here.iterdir() if path != out]
+        inside += bool(half_written)
+        failures += [f"kill {kills}: {text}" for text in _faults(ended, -signal.SIGKILL) if ended.status != 0]
+        if out.exists():
+            if out.read_bytes() != content:
+                failures.append(f"kill {kills}: it left another file")
+            out.unlink()
+        for path in half_written:
+            path.unlink()
+    for workers in (1, 2, 3):
+        ended = command("killed", workers).run()
+        if ended.status != 0 or out.read_bytes() != content:
+            failures.append(f"with {workers} workers, status {ended.status}, the file differs: {ended.said}")
+    return Count(kills, failures, {"molecules": number, "kills inside the writing": inside})
+
+
+def _interrupted_commands(size: int, seed: int, folder: Path) -> Count:
+    _prepare()
+    weights = _tiny_weights(folder) if size < LARGE else "weaver-qm9"
+    write(folder / "molecules.xyz", [molecule for molecule in qm9_molecules().values() if len(molecule) < 10] * 3)
+    makers: list[Callable[[str], Command]] = [
+        lambda name: _sample(weights, 1100 if size < LARGE else 3000, folder, 4, name, 2 if size >= LARGE else 1),
+        lambda name: _score(folder, name),
+    ]
+    whole = [maker(f"whole{i}").run() for i, maker in enumerate(makers)]
+    rng, failures, lasted, n = random.Random(seed), [], [], 0
+    for attempt in range(10 * size):
+        if n == size:
+            break
+        maker, usual = makers[attempt % 2], whole[attempt % 2]
+        name = f"interrupted{attempt}"
+        ended = maker(name).run(Moment(0, rng.uniform(0, usual.operations[-1].seconds)), signal.SIGINT)
+        if ended.status == 0:  # done before it was interrupted
+            continue
+        n += 1
+        lasted.append(ended.seconds_after_signal / _slowness())
+        faults = _faults(ended, 5) + _not_whole(folder / name)
+        if lasted[-1] > PATIENCE:
+            faults.append(f"it went on for {lasted[-1]:.1f} s")
+        failures += [f"{name}: {text}" for text in faults]
+    return Count(n, failures, {"longest, s": round(max(lasted), 2)})
+
+
+def _prepare() -> None:
+    for name in IMPORTED_LATE:
+        importlib.import_module(name)
+
+
+def _tiny_weights(folder: Path) -> str:
+    path, config = folder / "tiny.safetensors", WeaverConfig.model_validate(TINY["weaver"])
+    save_weights(path, Weaver(config), config, Card(name="tiny"))
+    return str(path)
+
+
+def _sample(weights: str, number: int, folder: Path, most: int, name: str, workers: int) -> Command:
+    (folder / name).mkdir(exist_ok=True)
+    out = folder / name / "out.xyz"
+    told = ("-n", str(number), "--max-atoms", str(most), "--workers", str(workers), "--seed", "7", "--force")
+    return Command(["sample", weights, *told, "-o", str(out)], folder / name, folder / "said.txt")
+
+
+def _score(folder: Path, name: str) -> Command:
+    (folder / name).mkdir()
+    told = ("--property", "gap", "--method", "gfn2-xtb", "--workers", "1", "-o", str(folder / name / "out.csv"))
+    return Command(["score", str(folder / "molecules.xyz"), *told], folder / name, folder / "said.txt")
+
+
+def _faults(ended: Ended, status: int) -> list[str]:
+    """Say what is wrong with the end of a command that got a signal."""
+    faults = ["a process was left"] if ended.left else []
+    if ended.status != status:
+        faults.append(f"it ended with status {ended.status}: {ended.said}")
+    errors = [line for line in ended.said.splitlines() if line.startswith("error: ")]
+    if "Traceback" in ended.said or (status > 0 and len(errors) != 1):
+        faults.append(f"it said {ended.said!r}")
+    return faults
+
+
+def _not_whole(folder: Path) -> list[str]:
+    """Say which files of a folder are not whole, or were never moved to their place."""
+    faults = [f"{path.name} was left" for path in folder.glob(".*")]
+    for path in folder.glob("*.sqlite"):
+        database = sqlite3.connect(path)
+        (verdict,) = database.execute("PRAGMA integrity_check").fetchone()
+        database.close()
+        if verdict != "ok":
+            faults.append(f"{path.name}: {verdict}")
+    return faults + [f"{path.name} is empty" for path in folder.glob("*.xyz") if not read(path)]
+
+
+def _slowness() -> float:
+    """Return how many times longer than by itself a piece of work takes now, beside all else on the machine."""
+    wall, own = time.monotonic(), time.process_time()
+    while time.process_time() - own < 0.1:
+        json.dumps(list(range(1000)))
+    return max(1.0, (time.monotonic() - wall) / (time.process_time() - own))

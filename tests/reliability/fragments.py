@@ -1,0 +1,210 @@
+"""The laws of densities, over random fragments."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atomweave.chemistry.radii import reach
+from atomweave.geometry.rotations import random_rotation
+from atomweave.growth.policies import build_policy, whole_molecules
+from atomweave.growth.trajectories import Decision, Trajectories
+from atomweave.models.base import Model
+from atomweave.models.weights import load_model
+from atomweave.molecule import Molecule
+from atomweave.species import Species
+from laws.fixed import DTYPES, RELATIVE, SHIFT, padded
+
+from .counts import Count, check
+
+REFLECTS = {"symphony-qm9": True, "gspherenet-qm9": False, "weaver-qm9": False}
+"""Weights that ship -> whether the model claims that mirror images are equally likely."""
+
+READS_ORDER = {"weaver-qm9"}
+"""Models whose encoder reads the placed atoms in their order of growth: another order is another fragment to them."""
+
+CHUNK = 7  # fragments of a part, where a batch is compared with its parts
+JITTER, N_JITTERS = 4e-6, 4  # Å; what float32 leaves of a coordinate after a turn and a shift is within this
+MOST_ON_EDGES = 0.1
+"""Share of fragments that may lie so near an edge of a bin that float32 cannot say on which side."""
+
+
+@check(unit="fragments", small=40, large=1000)
+def laws_over_random_fragments(size: int, seed: int, folder: Path) -> Count:
+    """For the weights of every model that ship, in float32 (1e-4 relative) and float64 (1e-10), the log-density of the
+    next decision does not change when a random fragment is turned, shifted, mirrored (where the model claims it) or its
+    atoms are stored in another order (where it claims that), computed in other batches, with padding, or alone instead
+    of as a prefix of its trajectory.
+    """
+    failures: list[str] = []
+    compared, edges = 0, Counter[str]()
+    for weights in REFLECTS:
+        for dtype in DTYPES:
+            model = load_model(weights).to(dtype)
+            whole = _trajectories(model, size, seed)
+            fragments = _alone(whole)
+            case = _Case(weights, model, _cut(fragments, size), torch.Generator().manual_seed(seed))
+            n_edges = int(case.on_edge.sum())
+            if n_edges > MOST_ON_EDGES * size:
+                failures.append(f"{weights}, {dtype}: {n_edges} of {size} fragments on edges of bins")
+            edges[str(dtype).removeprefix("torch.")] += n_edges
+            for law, wrong in case.laws():
+                compared += size
+                failures += [f"{weights}, {dtype}, {law}: fragment {index}" for index in wrong]
+            compared += len(whole.n_atoms)
+            failures += [
+                f"{weights}, {dtype}, prefix: molecule {index}" for index in _prefixes(model, whole, fragments)
+            ]
+    notes = {f"on edges of bins, left out, {name}": n for name, n in edges.items() if n}
+    return Count(size, failures, {"models": len(REFLECTS), "comparisons": compared, **notes})
+
+
+@dataclass
+class _Case:
+    """Fragments, and their densities under a model."""
+
+    weights: str
+    model: Model
+    t: Trajectories
+    rng: torch.Generator
+
+    def __post_init__(self) -> None:
+        self.expected = _log_prob(self.model, self.t)
+        self.on_edge = torch.zeros(len(self.expected), dtype=torch.bool)
+        if self.expected.dtype == torch.float32:
+            for _ in range(N_JITTERS):
+                noise = JITTER * torch.randn(self.t.positions.shape, generator=self.rng, dtype=torch.float64)
+                moved = _log_prob(self.model, replace(self.t, positions=(self.t.positions.double() + noise).float()))
+                self.on_edge |= ~_close(moved, self.expected)
+
+    def laws(self) -> Iterator[tuple[str, list[int]]]:
+        """Yield each law with the fragments that break it."""
+        changes: dict[str, Callable[[], Tensor]] = {
+            "rotation": lambda: self._moved(random_rotation(self.rng)),
+            "batches": self._in_parts,
+            "padding": lambda: _log_prob(self.model, padded(self.t, 3)),
+        }
+        if REFLECTS[self.weights]:
+            changes["reflection"] = lambda: self._moved(-random_rotation(self.rng))
+        if self.weights not in READS_ORDER:
+            changes["order"] = lambda: _log_prob(self.model, _shuffled(self.t, self.rng))
+        for law, change in changes.items():
+            wrong = ~_close(change(), self.expected) & ~self.on_edge
+            yield law, wrong.nonzero()[:, 0].tolist()
+
+    def _moved(self, matrix: Tensor) -> Tensor:
+        positions = self.t.positions.double() @ matrix.T + SHIFT
+        return _log_prob(self.model, replace(self.t, positions=positions.to(self.t.positions.dtype)))
+
+    def _in_parts(self) -> Tensor:
+        n = len(self.expected)
+        parts = [self.t.rows(first, min(first + CHUNK, n)) for first in range(0, n, CHUNK)]
+        return torch.cat([_log_prob(self.model, part) for part in parts])
+
+
+def _log_prob(model: Model, t: Trajectories) -> Tensor:
+    with torch.no_grad():
+        return torch.cat([model.log_prob(t.rows(i, min(i + 100, len(t.kind)))) for i in range(0, len(t.kind), 100)])
+
+
+def _close(value: Tensor, expected: Tensor) -> Tensor:
+    """Compare each, relative to itself or to 1 nat, whichever is more."""
+    allowed = RELATIVE[expected.dtype] * expected.abs().clamp(min=1)
+    return (value == expected) | ((value - expected).abs() <= allowed)
+
+
+def _prefixes(model: Model, whole: Trajectories, fragments: Trajectories) -> list[int]:
+    """Return the molecules whose density is not the product of those of their fragments, computed alone."""
+    start = model.start_given(None)[0][whole.species[:, 0]]
+    n_decisions = (whole.kind != Decision.PADDING).sum(1)
+    molecule = torch.repeat_interleave(torch.arange(len(n_decisions)), n_decisions)
+    each = _log_prob(model, fragments) - start[molecule]
+    together = start.index_add(0, molecule, each)
+    return (~_close(together, _log_prob(model, whole))).nonzero()[:, 0].tolist()
+
+
+def _trajectories(model: Model, n_fragments: int, seed: int) -> Trajectories:
+    """Return trajectories of random molecules with at least so many decisions."""
+    policy = build_policy(whole_molecules(model.policy), model.species)
+    molecules = [_molecule(model.species, np.random.default_rng([seed, i])) for i in range(n_fragments // 3 + 4)]
+    grown, _ = policy.grow_molecules(molecules, seed)
+    assert grown.n_decisions >= n_fragments
+    return replace(grown, positions=grown.positions.to(model.start_log_probs.dtype))
+
+
+def _molecule(species: Species, rng: np.random.Generator) -> Molecule:
+    """Return a tree of 2 to 9 random atoms; bonds are up to a tenth shorter or longer than the radii say."""
+    radii = reach(species.numbers)
+    kinds, places = [int(rng.integers(len(species)))], [np.zeros(3)]
+    wanted = int(rng.integers(2, 10))
+    while len(kinds) < wanted:
+        kind, parent = int(rng.integers(len(species))), int(rng.integers(len(kinds)))
+        step = rng.normal(size=3)
+        length = (radii[kind] + radii[kinds[parent]]) * rng.uniform(0.7, 0.95)
+        place = places[parent] + length * step / np.linalg.norm(step)
+        others = [i for i in range(len(kinds)) if i != parent]
+        if all(np.linalg.norm(place - places[i]) > 1.1 * (radii[kind] + radii[kinds[i]]) for i in others):
+            kinds.append(kind)
+            places.append(place)
+    return Molecule(species.atomic_numbers(np.array(kinds)), np.array(places))
+
+
+def _alone(t: Trajectories) -> Trajectories:
+    """Return every decision as a row of its own, with no atom beyond its fragment and the one that it places."""
+    molecule, decision = (t.kind != Decision.PADDING).nonzero(as_tuple=True)
+    kind, prefix = t.kind[molecule, decision], t.prefix[molecule, decision]
+    n_atoms = prefix + (kind == Decision.PLACE)
+    present = torch.arange(t.species.shape[1]) < n_atoms[:, None]
+
+    def atoms(x: Tensor | None, absent: int = 0) -> Any:
+        if x is None:
+            return None
+        here = present.view(*present.shape, *[1] * (x.dim() - 2))
+        return torch.where(here, x[molecule], torch.full((), absent, dtype=x.dtype))
+
+    def decisions(x: Tensor | None) -> Any:
+        return None if x is None else x[molecule, decision][:, None]
+
+    none = torch.zeros(0, dtype=torch.int64)
+    return replace(
+        t,
+        species=atoms(t.species), positions=atoms(t.positions), n_atoms=n_atoms, degree=atoms(t.degree),
+        closure=atoms(t.closure, -1), kind=kind[:, None], prefix=prefix[:, None], focus=decisions(t.focus),
+        target=decisions(t.target), count=decisions(t.count), awaits=decisions(t.awaits),
+        log_q=None if t.log_q is None else t.log_q[molecule],
+        conditions=None if t.conditions is None else t.conditions[molecule],
+        alternative_molecule=none, alternative_decision=none, alternative_focus=none, alternative_target=none,
+    )  # fmt: skip
+
+
+def _cut(t: Trajectories, n: int) -> Trajectories:
+    """Return `n` rows, evenly from all of them."""
+    rows = torch.linspace(0, len(t.kind) - 1, n).long()
+    per_row = {
+        name: x[rows] for name, x in vars(t).items() if isinstance(x, Tensor) and not name.startswith("alternative_")
+    }
+    return replace(t, **per_row)
+
+
+def _shuffled(t: Trajectories, rng: torch.Generator) -> Trajectories:
+    """Return the same fragments with their placed atoms stored in another order."""
+    width = t.species.shape[1]
+    order = torch.arange(width).repeat(len(t.kind), 1)
+    for row, k in enumerate(t.prefix[:, 0].tolist()):
+        order[row, :k] = torch.randperm(k, generator=rng)
+    where = order.argsort(1)
+    return replace(
+        t,
+        species=t.species.gather(1, order),
+        positions=t.positions.gather(1, order[..., None].expand(-1, -1, 3)),
+        focus=where.gather(1, t.focus),
+        degree=None if t.degree is None else t.degree.gather(1, order),
+        awaits=None if t.awaits is None else t.awaits.gather(2, order[:, None]),
+    )
