@@ -72,8 +72,10 @@ def _number_of(error: Exception) -> int | None:
 
 def remove_half_written(pattern: Path) -> None:
     """Remove what killed processes left of files whose paths match `pattern`, which nobody may be writing now."""
-    for path in pattern.parent.glob(f".{pattern.stem}.*{pattern.suffix}"):
-        path.unlink(missing_ok=True)
+    own = ".tmp??????"  # safetensors writes to such a file beside the one it is given, and moves it there
+    for name in (f".{pattern.stem}.*{pattern.suffix}", own):
+        for path in pattern.parent.glob(name):
+            path.unlink(missing_ok=True)
 
 
 def _umask() -> int:
