@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +58,16 @@ def test_a_full_disk_is_noticed_when_the_system_tells_it_late(tmp_path, monkeypa
     with pytest.raises(IncompleteError, match="No space left on device"):
         write_text(tmp_path / "a.txt")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_without_room_is_told_likewise(tmp_path):
+    def fill(path):
+        with contextlib.closing(sqlite3.connect(path)) as database, write_atomic(path):
+            database.execute("PRAGMA max_page_count = 1")
+            database.execute("CREATE TABLE molecules (x)")
+
+    with pytest.raises(IncompleteError, match=r"a\.db: cannot be written"):
+        fill(tmp_path / "a.db")
 
 
 def test_errors_of_other_kinds_pass(tmp_path):

@@ -61,9 +61,11 @@ def room_for(path: Path) -> Iterator[None]:
 
 
 def _number_of(error: Exception) -> int | None:
-    """Return the system's number of an error; safetensors tells it in words alone."""
+    """Return the system's number of an error; sqlite has names of its own, and safetensors tells it in words alone."""
     if isinstance(error, OSError):
         return error.errno
+    if getattr(error, "sqlite_errorname", None) == "SQLITE_FULL":
+        return errno.ENOSPC
     from safetensors import SafetensorError
 
     found = re.search(r"\(os error (\d+)\)", str(error)) if isinstance(error, SafetensorError) else None

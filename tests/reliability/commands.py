@@ -28,6 +28,9 @@ LARGE = 10
 PATIENCE = 5.0
 """Seconds in which a command must end after Ctrl-C, on a machine that does nothing else."""
 
+LATEST = 4.0
+"""Seconds after its beginning in which a command is interrupted."""
+
 IMPORTED_LATE = (
     "atomweave.cli.main", "atomweave.cli.sample", "atomweave.cli.score", "atomweave.cli.asked",
     "atomweave.cli.verdicts", "atomweave.growth.grower", "atomweave.evaluation.headline",
@@ -93,29 +96,24 @@ def _killed_sampling(size: int, seed: int, folder: Path) -> Count:
 
 def _interrupted_commands(size: int, seed: int, folder: Path) -> Count:
     _prepare()
-    weights = _tiny_weights(folder) if size < LARGE else "weaver-qm9"
-    write(folder / "molecules.xyz", [molecule for molecule in qm9_molecules().values() if len(molecule) < 10] * 3)
+    large = size >= LARGE
+    weights = "weaver-qm9" if large else _tiny_weights(folder)
+    write(folder / "molecules.xyz", [molecule for molecule in qm9_molecules().values() if len(molecule) < 10] * 300)
+    # Both have work for minutes.
     makers: list[Callable[[str], Command]] = [
-        lambda name: _sample(weights, 1100 if size < LARGE else 3000, folder, 4, name, 2 if size >= LARGE else 1),
+        lambda name: _sample(weights, 100_000, folder, 20, name, 2 if large else 1),
         lambda name: _score(folder, name),
     ]
-    whole = [maker(f"whole{i}").run() for i, maker in enumerate(makers)]
-    rng, failures, lasted, n = random.Random(seed), [], [], 0
-    for attempt in range(10 * size):
-        if n == size:
-            break
-        maker, usual = makers[attempt % 2], whole[attempt % 2]
-        name = f"interrupted{attempt}"
-        ended = maker(name).run(Moment(0, rng.uniform(0, usual.operations[-1].seconds)), signal.SIGINT)
-        if ended.status == 0:  # done before it was interrupted
-            continue
-        n += 1
+    rng, failures, lasted = random.Random(seed), [], []
+    for interrupt in range(size):
+        name = f"interrupted{interrupt}"
+        ended = makers[interrupt % 2](name).run(Moment(0, rng.uniform(0, LATEST)), signal.SIGINT)
         lasted.append(ended.seconds_after_signal / _slowness())
         faults = _faults(ended, 5) + _not_whole(folder / name)
         if lasted[-1] > PATIENCE:
             faults.append(f"it went on for {lasted[-1]:.1f} s")
         failures += [f"{name}: {text}" for text in faults]
-    return Count(n, failures, {"longest, s": round(max(lasted), 2)})
+    return Count(size, failures, {"longest, s": round(max(lasted), 2)})
 
 
 def _prepare() -> None:
