@@ -43,10 +43,10 @@ def work(size: int, seed: int, folder: Path) -> Count:
             scores = score(chosen, ["gap"], METHOD, results=folder / "scores.sqlite", executor=executor)
             n_valued += sum("gap" in found.values for found in scores)
         memory.append((psutil.Process().memory_info().rss, watch.most))
-    first = STRETCHES // 5 - 1
+    fifth = STRETCHES // 5
     growth = {
-        "process": memory[-1][0] - memory[first][0],
-        "workers": max(most for _, most in memory[-3:]) - max(most for _, most in memory[first : first + 3]),
+        "process": memory[-1][0] - memory[fifth - 1][0],
+        "workers": max(most for _, most in memory[-fifth:]) - max(most for _, most in memory[:fifth]),
     }
     failures = [f"{name}: {bytes_ / MEGABYTE:.1f} MB more" for name, bytes_ in growth.items() if bytes_ > MOST]
     failures += [f"a process is left: {' '.join(child.cmdline())}" for child in _children()]
