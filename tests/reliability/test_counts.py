@@ -8,6 +8,7 @@ import pytest
 from reliability.counts import Check, all_checks
 
 
+@pytest.mark.timeout(1800)  # for busy machines; by themselves they take seconds
 @pytest.mark.parametrize("check", [check for check in all_checks() if check.small], ids=lambda check: check.name)
 def test_small_size_counts_no_failure(check: Check, tmp_path: Path, record_property: Callable[[str, object], None]):
     count = check.run(check.small, seed=0, folder=tmp_path)
