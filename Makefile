@@ -74,7 +74,7 @@ results: .venv/installed-to-develop $(DATA)
 
 # RELIABILITY names some of the checks, or holds other options of the script: make reliability RELIABILITY="--share 0.1"
 reliability: .venv/installed-to-develop
-	OMP_NUM_THREADS=1 $(BIN)/python scripts/reliability.py $(RELIABILITY)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/count_reliability.py $(RELIABILITY)
 
 # src/atomweave/evaluation/references/qm9.safetensors, which ships; some twenty minutes.
 reference: .venv/installed-to-develop $(DATA)

@@ -271,10 +271,12 @@ def test_figures_are_shown_even_if_they_cannot_be_written(capsys, monkeypatch):
         raise OSError(28, "No space left on device", "out/molecules.csv")
 
     monkeypatch.setattr("atomweave.evaluation.outputs.write_molecules", full)
-    assert evaluate("a.sdf", "-o", "out") == 3
+    assert evaluate("a.sdf", "-o", "out") == 5
     shown = capsys.readouterr()
     assert "xyz2mol-valid" in shown.out
-    assert shown.err.splitlines()[-1] == "error: out/molecules.csv: No space left on device."
+    assert (
+        shown.err.splitlines()[-1] == "error: out/molecules.csv: No space left on device; make room and run it again."
+    )
     assert not [name for name in visible("out") if name.startswith(".")]
 
 

@@ -11,7 +11,7 @@ folder that `MODULES` names. Nothing else is to be done for a new one:
 
 - `make test` runs every check at its small size (`test_counts.py`), wants no failure, and prints one line a check at
   the end of the run.
-- `make reliability` runs them at their large size (`scripts/reliability.py`), keeps what they counted in
+- `make reliability` runs them at their large size (`scripts/count_reliability.py`), keeps what they counted in
   docs/reliability/NAME.json, and writes docs/reliability.md from that: a heading a module (the first line of its
   docstring), a row a check (the first paragraph of its docstring).
 """

@@ -35,9 +35,11 @@ class Kinds(Generic[P]):
         """Return the configuration that named fields stand for; what is a configuration already passes if it is known.
 
         Raises:
-            PydanticCustomError: if there is no such kind; the message names the nearest.
+            PydanticCustomError: if there is no such kind, then the message names the nearest, or none is named.
         """
-        kind = str(value.get("kind", "")) if isinstance(value, dict) else str(getattr(value, "kind", ""))
+        if not isinstance(value, Config) and not (isinstance(value, dict) and "kind" in value):
+            raise PydanticCustomError("no_kind", "kind: is missing")
+        kind = str(value["kind"] if isinstance(value, dict) else getattr(value, "kind", ""))
         if kind not in self.parts:
             hint = did_you_mean(kind, self.parts)
             raise PydanticCustomError("kind", "kind: there is no {kind!r}; {hint}", {"kind": kind, "hint": hint})

@@ -73,7 +73,7 @@ def explain(error: ValidationError, tree: Any) -> str:
         case "no_number" | "no_flag" as found:
             wanted = "a number" if found == "no_number" else "true or false"
             return f"{'.'.join([*path, str(context['name'])])}: got {shorten(context['value'])}, wanted {wanted}."
-        case "no_model_kind":
+        case "no_kind":
             return _without_tag(path, "kind", finding["input"])
         case "model_kind":
             return f"{'.'.join([*path, 'kind'])}: there is no model {context['kind']!r}; {context['hint']}"

@@ -57,7 +57,7 @@ def _parse(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "kind" not in value:
-        raise PydanticCustomError("no_model_kind", "kind: is missing")
+        raise PydanticCustomError("no_kind", "kind: is missing")
     kind = str(value["kind"])
     if kind not in MODELS:
         # The message of `model_classes` as an error that pydantic can place in the tree.

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..arrayfile import check_file
 from ..config import Config
-from ..errors import AtomweaveError, RefusedFileError, UsageError, did_you_mean, printable
+from ..errors import AtomweaveError, InputError, RefusedFileError, UsageError, did_you_mean, printable
 from ..tensorfile import read_tensors, write_tensors
 from .base import Model
 from .presets import explain
@@ -242,6 +242,8 @@ def _config_of(path: Path, metadata: Mapping[str, str]) -> Config:
         return TypeAdapter(ModelConfig).validate_python(tree)
     except ValidationError as error:
         raise RefusedFileError(f"{path}: its model configuration does not fit: {explain(error, tree)}") from None
+    except InputError as error:
+        raise RefusedFileError(f"{path}: its model configuration does not fit: {error}") from None
 
 
 def _card_of(path: Path, metadata: Mapping[str, str]) -> Card:

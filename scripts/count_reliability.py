@@ -1,9 +1,9 @@
 """Run the reliability checks (tests/reliability) at their large size and write docs/reliability.md.
 
-    python scripts/reliability.py                        all of them; takes hours
-    python scripts/reliability.py NAME ...               these only; the others keep what they counted before
-    python scripts/reliability.py --share 0.1 NAME ...   a tenth of the large size
-    python scripts/reliability.py --write                nothing but the page anew
+    python scripts/count_reliability.py                        all of them; takes hours
+    python scripts/count_reliability.py NAME ...               these only; the others keep what they counted before
+    python scripts/count_reliability.py --share 0.1 NAME ...   a tenth of the large size
+    python scripts/count_reliability.py --write                nothing but the page anew
 
 What was counted is kept in docs/reliability/NAME.json. Exit status 1 if a check counted a failure.
 """
