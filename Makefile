@@ -62,6 +62,8 @@ results: .venv/installed-to-develop $(DATA)
 	for name in $(RESULTS_SPEEDS); do $(BIN)/python benchmarks/results record speed-$$name benchmarks/$$name.py || exit; done
 	$(BIN)/python benchmarks/results record speed-training-weaver \
 		benchmarks/training.py --preset weaver-small --molecules 128 --all
+	$(BIN)/python benchmarks/results record speed-training-weaver-512 \
+		benchmarks/training.py --preset weaver-small --molecules 512 --steps 10 --all
 	$(BIN)/python benchmarks/results record speed-growing-weaver benchmarks/growing.py --preset weaver-small --batches 4 --processes 2
 	$(BIN)/python benchmarks/results record speed-training-gspherenet \
 		benchmarks/training.py --preset gspherenet --molecules 64 --all
