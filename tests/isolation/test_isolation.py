@@ -183,6 +183,28 @@ def test_ctrl_c_leaves_no_process(tmp_path):
     assert not any(is_running(child) for child in children)
 
 
+def test_a_worker_that_starts_does_not_hear_ctrl_c(tmp_path):
+    # As a terminal sends it to all, before the worker's Python has begun to ignore it.
+    starting = f"import os, pathlib, time; pathlib.Path({str(tmp_path)!r}, str(os.getpid())).touch(); time.sleep(60)"
+    script = (
+        "import sys\n"
+        "from atomweave.isolation import run_isolated\n"
+        f"run_isolated('troubled', [b'hang'], timeout=600, command=[sys.executable, '-c', {starting!r}])\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE)
+    began = time.monotonic()
+    while not list(tmp_path.iterdir()) and time.monotonic() - began < 60:
+        time.sleep(0.02)
+    (child,) = [int(file.name) for file in tmp_path.iterdir()]
+    os.kill(child, signal.SIGINT)
+    time.sleep(0.5)
+    assert is_running(child)
+    parent.send_signal(signal.SIGINT)
+    _, said = parent.communicate(timeout=30)
+    assert b"KeyboardInterrupt" in said
+    assert not is_running(child)
+
+
 def is_running(process: int) -> bool:
     try:
         os.kill(process, 0)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 
 from ..errors import AtomweaveError
 from ..extensions import load_extensions
+from ..isolation.interrupts import deaf_to_interrupts
 from ..memory import keep_freed_memory
 from .blocks import Attempt, GrowthPlan, grow_block
 
@@ -100,26 +100,10 @@ def _start(source: Model | str | Path, plan: GrowthPlan, threads: int) -> tuple[
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, source, plan, threads), daemon=True)
     resource_tracker.ensure_running()  # starting it with the process would let interrupts through again
-    with _deaf_to_interrupts():
+    with deaf_to_interrupts():
         process.start()
     theirs.close()  # so that the worker holds the only one, and its death is the end of the pipe
     return ours, process
-
-
-@contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Hold Ctrl-C back, which a terminal sends to all processes: those that start now never hear it.
-
-    Here it comes through when the block ends.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(pipe: Connection, source: Model | str | Path, plan: GrowthPlan, threads: int) -> None:

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, cast
 
 from ..errors import AtomweaveError
 from .frames import ANSWERED, OUT_OF_MEMORY, READY, receive_reply, send_requests
+from .interrupts import deaf_to_interrupts
 
 TIME_OUT = "time-out"
 CRASH = "crash"
@@ -218,10 +219,11 @@ class Worker:
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": _import_path()}
         with tempfile.TemporaryFile() as said:
-            # The command is our own interpreter and module.
-            self.process = process = subprocess.Popen(  # noqa: S603
-                self.command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
-            )
+            with deaf_to_interrupts():  # the worker's own deafness begins when Python has started
+                # The command is our own interpreter and module.
+                self.process = process = subprocess.Popen(  # noqa: S603
+                    self.command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
+                )
             if self.given_up:  # while it was being started
                 process.kill()
             self._set_deadline(START_TIMEOUT)
