@@ -88,12 +88,13 @@ class Command:
             temporary: what TMPDIR names.
         """
         reading, writing = os.pipe()
-        began = time.monotonic()
         child = os.fork()
         if child == 0:
             os.close(reading)
             self._become(writing, largest_file, temporary)
         os.close(writing)
+        _line(reading)  # from here on it is the command
+        began = time.monotonic()
         operations: list[Operation] = []
         due, sent = math.inf, 0.0
         while True:
@@ -132,6 +133,7 @@ class Command:
             sys.addaudithook(tell)
             from atomweave.cli.main import run
 
+            os.write(pipe, b"begins\n")
             status = run(self.arguments)
         except BaseException:  # noqa: BLE001 - whatever it was must not run the rest of the parent's program
             traceback.print_exc()
