@@ -124,7 +124,7 @@ def _shape(part: list[int], points: np.ndarray, radii: np.ndarray, symbols: list
         return z, f'<circle cx="{x:.0f}" cy="{y:.0f}" r="{radii[atom]:.0f}" fill="url(#{symbols[atom]})"/>'
     along = points[part[1]] - points[atom]
     x1, y1, z1 = points[atom] + 0.8 * radii[atom] * along / np.linalg.norm(along)  # at the ball, not in its middle
-    x2, y2, z2 = points[atom] + along / 2
+    x2, y2, z2 = points[atom] + 0.51 * along  # halves overlap, or a seam shows between them
     ends = f'x1="{x1:.0f}" y1="{y1:.0f}" x2="{x2:.0f}" y2="{y2:.0f}"'
     return (z1 + z2) / 2, f'<line {ends} stroke="{_colour(symbols[atom])}" stroke-width="{STICK}"/>'
 
