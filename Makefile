@@ -5,6 +5,8 @@
 #   make qm9-level    calculated properties of twenty molecules of QM9 beside the published ones; some minutes
 #   make docs     the documentation site, into site/; needs no network, and none to be read
 #   make pages    docs/tutorial.md and docs/own-data.md, their commands run and their outputs written anew
+#   make notebooks    examples/notebooks, executed anew
+#   make wheel    the wheel and the sdist, into dist/
 #   make figures  docs/figures, but for the ablation make qm9         data/qm9.safetensors
 #   make results  docs/results.md, measured anew     make reference   what samples are compared with, from QM9
 #   make reliability  docs/reliability.md: kills, hostile files, laws, counted at large sizes; hours
@@ -29,8 +31,8 @@ RESULTS_SPEEDS ?= startup memory training growing policy naive scaling evaluatio
 FIGURES ?= shipped_figures octahedron random_signals resolution_study
 GPU_BUNDLE := gpu-bundle/qm9.safetensors
 
-.PHONY: sample test test-long qm9-level lint bench results reliability reference docs pages figures qm9 train-next gpu-bundle \
-	gpu-check clean
+.PHONY: sample test test-long qm9-level lint bench results reliability reference docs pages notebooks wheel figures qm9 \
+	train-next gpu-bundle gpu-check clean
 
 sample: .venv/installed-to-use
 	$(BIN)/atomweave sample $(WEIGHTS) -n 100 --seed 0 --force -o molecules.sdf --report molecules.html
@@ -89,6 +91,14 @@ docs: .venv/installed-to-document
 pages: .venv/installed-to-develop
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/run_page.py docs/tutorial.md docs/own-data.md
 
+notebooks: .venv/installed-to-develop
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/run_notebooks.py
+
+# The wheel is built from the sdist, so that one holds all that the other needs. The pinned hatchling builds both.
+wheel: .venv/installed-to-develop
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+
 # The ablation of lmax and channels (examples/ablation_lmax.py) trains six models and is asked for by name.
 figures: .venv/installed-to-develop
 	for name in $(FIGURES); do OMP_NUM_THREADS=1 $(BIN)/python examples/$$name.py || exit; done
@@ -115,7 +125,7 @@ gpu-check: $(GPU_BUNDLE)
 	touch $@
 
 .venv/installed-to-develop: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/pip install --quiet -c constraints.txt -e ".[eval,xtb,qc,cluster,openbabel,chemiscope,qm9,docs,test]"
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[eval,xtb,qc,cluster,openbabel,chemiscope,qm9,docs,notebook,test]"
 	touch $@ .venv/installed-to-use
 
 .venv/installed-to-document: pyproject.toml constraints.txt | .venv/bin/python

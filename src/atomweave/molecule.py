@@ -88,6 +88,11 @@ class Molecule:
     def __repr__(self) -> str:
         return f"Molecule({self.formula}, {len(self)} atoms)"
 
+    def _repr_html_(self) -> str:
+        from .chemistry.view import html_of
+
+        return html_of(self)
+
     def to_ase(self) -> ase.Atoms:
         """Return `ase.Atoms` with the properties in `info`."""
         from ase import Atoms
