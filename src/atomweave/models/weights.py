@@ -170,6 +170,11 @@ class _BoundedSize(TorchDispatchMode):
         super().__init__()
         self.left = n_numbers
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled here: torch would import its compiler to say so, which takes more than a second.
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         size = args[0] if args else None
         if isinstance(size, list | tuple) and all(isinstance(n, int) for n in size):  # empty, zeros, rand ...
