@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .library import in_parallel, library
+from .library import library, run
 
 HEADS, _LANES, _PAIR_FEATURES, _MAX_STATES = 8, 16, (32, 48), 4  # as in the C source
 
@@ -177,13 +176,4 @@ def _run(name: str, tensors: dict[str, Tensor | None]) -> None:
         bfloat16=query.dtype == torch.bfloat16,
         **{key: x.data_ptr() for key, x in tensors.items() if x is not None},
     )
-    in_parallel(functools.partial(_function(name), ctypes.byref(arguments)), n_molecules)
-
-
-@functools.cache
-def _function(name: str) -> Any:
-    loaded = library()
-    assert loaded is not None, "`compiled` was asked first"
-    function = getattr(loaded, name)
-    function.argtypes, function.restype = [ctypes.POINTER(_Arguments), ctypes.c_int64, ctypes.c_int64], ctypes.c_int
-    return function
+    run(name, arguments, n_molecules)

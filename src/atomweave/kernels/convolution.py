@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from .library import in_parallel, library
+from .library import library, run
 
 if TYPE_CHECKING:
     from ..geometry.edges import Reception
@@ -99,13 +98,4 @@ def _run(name: str, lmax_out: int, n_receivers: int, tensors: dict[str, Tensor])
         rotation_size=tensors["rotations"].shape[1],
         **{name: tensor.data_ptr() for name, tensor in tensors.items()},
     )
-    in_parallel(functools.partial(_function(name), ctypes.byref(arguments)), len(tensors["pair"]))
-
-
-@functools.cache
-def _function(name: str) -> ctypes._FuncPointer:
-    loaded = library()
-    assert loaded is not None, "`compiled` was asked first"
-    function = getattr(loaded, name)
-    function.argtypes, function.restype = [ctypes.POINTER(_Arguments), ctypes.c_int64, ctypes.c_int64], ctypes.c_int
-    return function
+    run(name, arguments, len(tensors["pair"]))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import functools
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from .library import in_parallel, library
+from .library import library, run
 
 _LANES = 16  # as in the C source
 
@@ -56,14 +54,5 @@ def draw_points(series: Tensor, waves: Tensor, ring_weights: Tensor, uniforms: T
         n_azimuths=waves.shape[1] + fill,
         **{name: tensor.data_ptr() for name, tensor in tensors.items()},
     )
-    in_parallel(functools.partial(_function(), ctypes.byref(arguments)), n_rows)
+    run("draw_points", arguments, n_rows)
     return ring, tensors["azimuth"]
-
-
-@functools.cache
-def _function() -> Any:
-    loaded = library()
-    assert loaded is not None, "`compiled` was asked first"
-    function = loaded.draw_points
-    function.argtypes, function.restype = [ctypes.POINTER(_Arguments), ctypes.c_int64, ctypes.c_int64], ctypes.c_int
-    return function

@@ -12,14 +12,13 @@ are kept for the backward pass, and nothing where no gradient is asked for.
 from __future__ import annotations
 
 import ctypes
-import functools
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .directional import WEIGHTS, LayerGraph, to_pairs
-from .library import in_parallel, library
+from .library import library, run
 from .swish import swish
 from .triplets import run_backward, run_forward
 
@@ -149,13 +148,4 @@ def _run(name: str, tensors: dict[str, Tensor], graph: LayerGraph) -> None:
         n_chunks=n_chunks,
         **{key: tensor.data_ptr() for key, tensor in tensors.items()},
     )
-    in_parallel(functools.partial(_function(name), ctypes.byref(arguments)), n_chunks)
-
-
-@functools.cache
-def _function(name: str) -> Any:
-    loaded = library()
-    assert loaded is not None, "`compiled` was asked first"
-    function = getattr(loaded, name)
-    function.argtypes, function.restype = [ctypes.POINTER(_Arguments), ctypes.c_int64, ctypes.c_int64], ctypes.c_int
-    return function
+    run(name, arguments, n_chunks)

@@ -77,6 +77,29 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
 
 
+def run(name: str, arguments: ctypes.Structure, n_items: int) -> None:
+    """Call a compiled function over runs of the items 0..n_items; see `in_parallel`.
+
+    Args:
+        name: of the C function, which takes a pointer to its arguments and the first and last item.
+        arguments: what it reads and writes; the tensors behind its pointers must outlive the call.
+        n_items: e.g. molecules, rows or edges.
+
+    Raises:
+        MemoryError: if the function finds no memory for its scratch space.
+    """
+    in_parallel(functools.partial(_function(name, type(arguments)), ctypes.byref(arguments)), n_items)
+
+
+@functools.cache
+def _function(name: str, arguments: type[ctypes.Structure]) -> Callable[..., int]:
+    loaded = library()
+    assert loaded is not None, "`compiled` was asked first"
+    function = getattr(loaded, name)
+    function.argtypes, function.restype = [ctypes.POINTER(arguments), ctypes.c_int64, ctypes.c_int64], ctypes.c_int
+    return function
+
+
 def in_parallel(task: Callable[[int, int], int], n_items: int) -> None:
     """Call `task(first, last)` over runs of the items 0..n_items, on as many threads as torch computes with.
 

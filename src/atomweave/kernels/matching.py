@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import functools
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from .library import in_parallel, library
+from .library import library, run
 
 
 class _Arguments(ctypes.Structure):
@@ -41,14 +39,5 @@ def find_unmatched(lacks: Tensor, bonded: Tensor, molecule: Tensor) -> tuple[Ten
     }
     pointers = {name: tensor.data_ptr() for name, tensor in tensors.items()}
     arguments = _Arguments(n_atoms=lacks.shape[1], **pointers)
-    in_parallel(functools.partial(_function(), ctypes.byref(arguments)), len(lacks))
+    run("find_unmatched", arguments, len(lacks))
     return tensors["wanting"], tensors["n_free"]
-
-
-@functools.cache
-def _function() -> Any:
-    loaded = library()
-    assert loaded is not None, "`compiled` was asked first"
-    function = loaded.find_unmatched
-    function.argtypes, function.restype = [ctypes.POINTER(_Arguments), ctypes.c_int64, ctypes.c_int64], ctypes.c_int
-    return function

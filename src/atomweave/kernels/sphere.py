@@ -8,7 +8,7 @@ import functools
 import torch
 from torch import Tensor
 
-from .library import in_parallel, library
+from .library import library, run
 
 _POINTS = 32  # a multiple of so many, as the C source takes them
 
@@ -56,7 +56,7 @@ def compiled_log_integral(
         means=None if means is None else means.data_ptr(),
         **{name: tensor.data_ptr() for name, tensor in inputs.items()},
     )
-    in_parallel(functools.partial(_function(), ctypes.byref(arguments)), len(coefficients))
+    run("log_integral_rows", arguments, len(coefficients))
     return logs, None if means is None else means[:, order.argsort()]
 
 
@@ -65,12 +65,3 @@ def _even_degrees_first(n_harmonics: int) -> tuple[Tensor, int]:
     degrees = [degree for degree in range(int(n_harmonics**0.5)) for _ in range(2 * degree + 1)]
     order = sorted(range(n_harmonics), key=lambda position: degrees[position] % 2)
     return torch.tensor(order), sum(degree % 2 == 0 for degree in degrees)
-
-
-@functools.cache
-def _function() -> ctypes._FuncPointer:
-    loaded = library()
-    assert loaded is not None, "`compiled` was asked first"
-    function = loaded.log_integral_rows
-    function.argtypes, function.restype = [ctypes.POINTER(_Arguments), ctypes.c_int64, ctypes.c_int64], ctypes.c_int
-    return function

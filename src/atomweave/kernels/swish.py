@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from .library import in_parallel, library
+from .library import library, run
 
 _LANES = 16  # as in the C source
 
@@ -79,13 +77,4 @@ def _run(name: str, z: Tensor, n_items: int, tensors: Mapping[str, Tensor | None
         z=z.data_ptr(),
         **{key: x.data_ptr() for key, x in tensors.items() if x is not None},
     )
-    in_parallel(functools.partial(_function(name), ctypes.byref(arguments)), n_items)
-
-
-@functools.cache
-def _function(name: str) -> Any:
-    loaded = library()
-    assert loaded is not None, "`compiled` was asked first"
-    function = getattr(loaded, name)
-    function.argtypes, function.restype = [ctypes.POINTER(_Arguments), ctypes.c_int64, ctypes.c_int64], ctypes.c_int
-    return function
+    run(name, arguments, n_items)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .library import in_parallel, library
+from .library import library, run
 
 _LANES, _BASIS, MAX_DEGREES = 16, 8, 7  # as in the C source
 
@@ -110,13 +109,4 @@ def _run(name: str, shared: bool, tensors: dict[str, Tensor]) -> None:
         shared=shared,
         **{name: tensor.data_ptr() for name, tensor in tensors.items()},
     )
-    in_parallel(functools.partial(_function(name), ctypes.byref(arguments)), n_molecules)
-
-
-@functools.cache
-def _function(name: str) -> Any:
-    loaded = library()
-    assert loaded is not None, "`compiled` was asked first"
-    function = getattr(loaded, name)
-    function.argtypes, function.restype = [ctypes.POINTER(_Arguments), ctypes.c_int64, ctypes.c_int64], ctypes.c_int
-    return function
+    run(name, arguments, n_molecules)
