@@ -52,7 +52,7 @@ def alone(model: Weaver, t: Trajectories, decision: int) -> float:
         t.degree[:, :k],
     )  # fmt: skip
     read = model._recall(fragment, torch.tensor([focus]))
-    placed, counted = model._choice_log_probs(read.decisions[0, 0])
+    placed, counted = (log_p[0, 0] for log_p in model._choice_log_probs(read))
     if int(t.kind[0, decision]) in {Decision.END, Decision.COUNT}:
         return float(counted[t.count[0, decision]])
     target = int(t.target[0, decision])

@@ -19,6 +19,8 @@ SMALL = {
     "expansion": 2,
     "pair_features": 6,
     "pair_width": 12,
+    "matching": True,
+    "foresight": True,
     "policy": {"kind": "breadth_first", "fragment_share": 0.0},
     "position_head": {
         "n_distances": 25,

@@ -3,13 +3,16 @@
 An atom lacks as many bonds as its number of neighbours is short of a valence of its element. Neighbours that both lack
 one share a further bond, so a molecule without radicals and charges has a matching that leaves none over. Which atoms
 are left over depends on the matching, unless one asks which atoms *some* maximum matching leaves over: that set is a
-property of the graph (Gallai and Edmonds).
+property of the graph (Gallai and Edmonds). So is what a further atom beside a given one changes, and how many are left
+over for good: even if each atom that awaits neighbours got all the partners it could use.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -41,68 +44,128 @@ def lacking(numbers: Sequence[int], most: int) -> np.ndarray:
     return table
 
 
-def unmatched(lacks: Tensor, bonded: Tensor, molecule: Tensor) -> tuple[Tensor, Tensor]:
-    """Return which atoms some maximum matching leaves over, and how many bonds every one leaves over.
+@dataclass(frozen=True)
+class Unmatched:
+    """What maximum matchings leave over, now and with a further atom, the next, that lacks 0, 1, 2... bonds."""
+
+    wanting: Tensor  # (n_rows, n_atoms) bool, atoms that some maximum matching leaves over now
+    n_free: Tensor  # (n_rows, n_lacks) int64, bonds that every one leaves over; the first is now
+    n_stuck: Tensor  # (n_rows, n_lacks, 2) int64, of those the ones for good, the next atom awaiting none or some
+
+
+def unmatched(
+    lacks: Tensor, bonded: Tensor, molecule: Tensor, focus: Tensor, awaiting: Tensor, n_lacks: int
+) -> Unmatched:
+    """Return what is left over.
 
     Args:
         lacks: (n_rows, n_atoms) integers, bonds that each atom lacks; 0 of atoms that are not there.
         bonded: (n_molecules, n_atoms, n_atoms) bool.
         molecule: (n_rows,) int64, the molecule that a row is of.
-
-    Returns:
-        (n_rows, n_atoms) bool and (n_rows,) int64.
+        focus: (n_rows,) int64, the atom that the next one is bonded with.
+        awaiting: (n_rows, n_atoms) bool, whether an atom awaits neighbours when the next one is there.
+        n_lacks: the next atom lacks 0 to n_lacks - 1 bonds; at least 1.
     """
     device = lacks.device
-    lacks, bonded, molecule = lacks.cpu(), bonded.cpu(), molecule.cpu()
+    lacks, bonded, molecule, focus, awaiting = (x.cpu() for x in (lacks, bonded, molecule, focus, awaiting))
     if matching.compiled():
-        wanting, n_free = matching.find_unmatched(lacks, bonded, molecule)
+        found = matching.find_unmatched(lacks, bonded, molecule, focus, awaiting, n_lacks)
     else:
-        wanting, n_free = torch.zeros(lacks.shape, dtype=torch.bool), torch.zeros(len(lacks), dtype=torch.int64)
-        for row in lacks.any(1).nonzero()[:, 0].tolist():
-            left = _Matching(lacks[row].tolist(), bonded[molecule[row]].numpy()).left_over()
-            wanting[row, [atom for atoms in left for atom in atoms]] = True
-            n_free[row] = len(left)
-    return wanting.to(device), n_free.to(device)
+        found = _find_unmatched(lacks, bonded, molecule, focus, awaiting, n_lacks)
+    return Unmatched(*(tensor.to(device) for tensor in found))
+
+
+def _find_unmatched(
+    lacks: Tensor, bonded: Tensor, molecule: Tensor, focus: Tensor, awaiting: Tensor, n_lacks: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Do what `kernels.matching.find_unmatched` does, where there is no compiler; a hundred times slower."""
+    n_rows, n_atoms = lacks.shape
+    wanting = torch.zeros(lacks.shape, dtype=torch.bool)
+    n_free = torch.zeros(n_rows, n_lacks, dtype=torch.int64)
+    n_stuck = torch.zeros(n_rows, n_lacks, 2, dtype=torch.int64)
+    for row in range(n_rows):
+        bonds = np.zeros((n_atoms + 1, n_atoms + 1), bool)  # the next atom comes last
+        bonds[:-1, :-1] = bonded[molecule[row]].numpy()
+        bonds[focus[row], -1] = bonds[-1, focus[row]] = True
+        graph = _Matching(lacks[row].tolist(), bonds)
+        await_neighbours = set(awaiting[row].nonzero()[:, 0].tolist())
+        for more in range(n_lacks):
+            if more:
+                graph.add(n_atoms)
+            else:
+                wanting[row, list(graph.wanting())] = True
+            n_free[row, more] = graph.n_free()
+            n_stuck[row, more, 0] = graph.n_stuck(await_neighbours)
+            n_stuck[row, more, 1] = graph.n_stuck(await_neighbours | {n_atoms})
+    return wanting, n_free, n_stuck
+
+
+FREE, PROMISED = -1, -2  # for a match: no partner, or one that is yet to be placed
+NOBODY: frozenset[int] = frozenset()
 
 
 class _Matching:
-    """The same search as in `kernels/matching.c`, where there is no compiler; a hundred times slower.
+    """A maximum matching that grows a node at a time, by the search of `kernels/matching.c`.
 
     Args:
         lacks: bonds that each atom lacks; so many nodes it is.
-        bonded: (n_atoms, n_atoms) bool.
+        bonded: (n_atoms, n_atoms) bool; of these and of atoms that are added.
     """
 
     def __init__(self, lacks: Sequence[int], bonded: np.ndarray) -> None:
-        self.atom = [atom for atom, n in enumerate(lacks) for _ in range(n)]
-        self.match = [-1] * len(self.atom)
-        self.adjacent: list[list[int]] = [[] for _ in self.atom]
-        for v, atom in enumerate(self.atom):
-            for other in range(v):
-                if bonded[atom, self.atom[other]] and self.atom[other] != atom:
-                    self.adjacent[v].append(other)
-                    self.adjacent[other].append(v)
-        for v in range(len(self.atom)):
-            if self.match[v] < 0:
-                self._augment(v)
+        self.bonded = bonded
+        self.atom: list[int] = []
+        self.match: list[int] = []
+        self.adjacent: list[list[int]] = []
+        for atom, n in enumerate(lacks):
+            for _ in range(n):
+                self.add(atom)
 
-    def left_over(self) -> list[set[int]]:
-        """Return, for each node that is free, the atoms that could be left over in its place."""
-        free = [v for v, partner in enumerate(self.match) if partner < 0]
-        return [{self.atom[v] for v in self._search(root)[1]} for root in free]
+    def add(self, atom: int) -> None:
+        """Add a node of an atom: it lacks one bond more."""
+        v = len(self.atom)
+        others = [other for other in range(v) if self.bonded[atom, self.atom[other]] and self.atom[other] != atom]
+        self.atom.append(atom)
+        self.match.append(FREE)
+        self.adjacent.append(others)
+        for other in others:
+            self.adjacent[other].append(v)
+        self._find_partner(v, NOBODY)
 
-    def _augment(self, root: int) -> None:
-        v, _ = self._search(root)
+    def n_free(self) -> int:
+        """Return how many nodes are left over."""
+        return self.match.count(FREE)
+
+    def n_stuck(self, await_neighbours: AbstractSet[int]) -> int:
+        """Return how many are left over even if every node of these atoms may have a partner of its own."""
+        kept = list(self.match)
+        for v, partner in enumerate(self.match):
+            if partner == FREE:
+                self._find_partner(v, await_neighbours)
+        n, self.match = self.n_free(), kept
+        return n
+
+    def wanting(self) -> set[int]:
+        """Return the atoms that some maximum matching leaves over."""
+        free = [v for v, partner in enumerate(self.match) if partner == FREE]
+        return {self.atom[v] for root in free for v in self._search(root, NOBODY)[1]}
+
+    def _find_partner(self, root: int, await_neighbours: AbstractSet[int]) -> None:
+        v, outer = self._search(root, await_neighbours)
+        if v in outer:
+            self.match[v], v = PROMISED, self.match[v]
         while v >= 0:
             before = self.parent[v]
             self.match[v], self.match[before], v = before, v, self.match[before]
 
-    def _search(self, root: int) -> tuple[int, set[int]]:
-        """Return the free end of an augmenting path from `root`, or -1, and what paths of even length reach."""
+    def _search(self, root: int, await_neighbours: AbstractSet[int]) -> tuple[int, set[int]]:
+        """Return the end of a path along which `root` gets a partner, or -1, and what paths of even length reach."""
         self.parent, self.base = [-1] * len(self.atom), list(range(len(self.atom)))
         outer, ahead = {root}, deque([root])
         while ahead:
             v = ahead.popleft()
+            if self.atom[v] in await_neighbours:
+                return v, outer
             for to in self.adjacent[v]:
                 if self.base[v] == self.base[to] or self.match[v] == to:
                     continue
@@ -117,8 +180,10 @@ class _Matching:
                                 ahead.append(i)
                 elif self.parent[to] < 0:
                     self.parent[to] = v
-                    if self.match[to] < 0:
+                    if self.match[to] == FREE:
                         return to, outer
+                    if self.match[to] == PROMISED:  # its partner has no other neighbour
+                        continue
                     outer.add(self.match[to])
                     ahead.append(self.match[to])
         return -1, outer

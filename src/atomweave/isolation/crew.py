@@ -179,6 +179,7 @@ class Worker:
                 while n_answered < len(requests):
                     self._set_deadline(self.timeout)
                     reply = receive_reply(from_worker)
+                    self.end_if_overdue()  # an answer after its time is none, seen by the watchdog or not
                     self._set_deadline(float("inf"))
                     if reply is None or self.overdue:
                         break
@@ -191,7 +192,7 @@ class Worker:
                 yield self._post_mortem()
 
     def end_if_overdue(self) -> None:
-        """End the process if its current request has used up its time (called by the watchdog)."""
+        """End the process if its current request has used up its time (called by the watchdog, too)."""
         with self.clock:
             if time.monotonic() > self.deadline and self.process is not None:
                 self.deadline = float("inf")

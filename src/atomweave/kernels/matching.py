@@ -13,8 +13,12 @@ from .library import library, run
 class _Arguments(ctypes.Structure):
     """`matching_task` of the C source, field by field."""
 
-    _TENSORS = ("molecule", "lacks", "bonded", "wanting", "n_free")
-    _fields_ = (("n_atoms", ctypes.c_int64), *((name, ctypes.c_void_p) for name in _TENSORS))
+    _fields_ = (
+        ("n_atoms", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("molecule", "lacks", "bonded", "focus", "awaiting")),
+        ("n_lacks", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("wanting", "n_free", "n_stuck")),
+    )
 
 
 def compiled() -> bool:
@@ -22,22 +26,31 @@ def compiled() -> bool:
     return library() is not None
 
 
-def find_unmatched(lacks: Tensor, bonded: Tensor, molecule: Tensor) -> tuple[Tensor, Tensor]:
-    """Return which atoms want a partner, and how many partners are wanting; see `chemistry.unmatched`.
+def find_unmatched(
+    lacks: Tensor, bonded: Tensor, molecule: Tensor, focus: Tensor, awaiting: Tensor, n_lacks: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what is left over now and with an atom more; see `chemistry.unmatched`.
 
     Args:
         lacks: (n_rows, n_atoms) integers, on the CPU.
         bonded: (n_molecules, n_atoms, n_atoms) bool, on the CPU.
         molecule: (n_rows,) int64, whose bonds a row has.
+        focus: (n_rows,) int64.
+        awaiting: (n_rows, n_atoms) bool.
+        n_lacks: numbers of bonds that the further atom may lack, from 0.
     """
+    n_rows = len(lacks)
     tensors = {
         "molecule": molecule.contiguous(),
         "lacks": lacks.to(torch.int8).contiguous(),
         "bonded": bonded.contiguous(),
+        "focus": focus.contiguous(),
+        "awaiting": awaiting.contiguous(),
         "wanting": torch.zeros(lacks.shape, dtype=torch.bool),
-        "n_free": torch.zeros(len(lacks), dtype=torch.int64),
+        "n_free": torch.zeros(n_rows, n_lacks, dtype=torch.int64),
+        "n_stuck": torch.zeros(n_rows, n_lacks, 2, dtype=torch.int64),
     }
     pointers = {name: tensor.data_ptr() for name, tensor in tensors.items()}
-    arguments = _Arguments(n_atoms=lacks.shape[1], **pointers)
-    run("find_unmatched", arguments, len(lacks))
-    return tensors["wanting"], tensors["n_free"]
+    arguments = _Arguments(n_atoms=lacks.shape[1], n_lacks=n_lacks, **pointers)
+    run("find_unmatched", arguments, n_rows)
+    return tensors["wanting"], tensors["n_free"], tensors["n_stuck"]

@@ -16,7 +16,6 @@ from .base import Temperatures
 from .embedders.causal import Sight
 from .embedders.memory import AtomMemory
 from .heads.angular import draw_index
-from .precision import at_least_float32
 from .weaver_density import Reading, WeaverConfig, WeaverDensity, entry, frames_of, towards
 
 __all__ = ["Weaver", "WeaverConfig"]
@@ -77,7 +76,7 @@ class Weaver(WeaverDensity):
             uniforms: (n_fragments,).
             temperature: divides the logits.
         """
-        logits = at_least_float32(self.choice(read.decisions[:, 0]))
+        logits = self._choice_logits(read)[:, 0]
         is_count = torch.arange(logits.shape[1], device=logits.device) >= self.n_choices
         logits = logits.masked_fill(is_count != counting[:, None], -torch.inf)
         choice = draw_index((logits / temperature).softmax(-1), uniforms)
@@ -129,10 +128,10 @@ class Weaver(WeaverDensity):
         at = row[:, None], torch.zeros_like(row)[:, None]
         awaited, prefix = f.awaits[row, focus][:, None], f.n_atoms[:, None]
         foci = atoms[row, focus][:, None] + self._asked(f.conditions, f.species, prefix)
-        there, states = self._there(f.species, f.positions, prefix, f.awaits[:, None], focus[:, None])
+        there, states, foreseen = self._there(f.species, f.positions, prefix, f.awaits[:, None], focus[:, None])
         states = states.to(pairs)
         decisions = self._decide(frames, at, foci + there, Sight(pairs, prefix, states=states), keys_values, awaited)
-        return Reading(frames, pairs, atoms, decisions, states)
+        return Reading(frames, pairs, atoms, decisions, states, foreseen)
 
     def _encode_new(self, f: Fragments, memory: AtomMemory, rows: Tensor) -> None:
         """Encode the atoms of fragments `rows` that `memory`, which is theirs, does not hold yet."""

@@ -34,6 +34,7 @@ from .embedders.inventory import Inventory
 from .embedders.pairs import PairFeatures
 from .embedders.unsaturation import Unsaturation
 from .heads.closure import Closure, ClosureHead
+from .heads.foresight import Foresight
 from .heads.internal import InternalHead, InternalHeadConfig
 from .heads.torsion import Surroundings
 from .noise import normal, uniform
@@ -66,6 +67,9 @@ class WeaverConfig(Config):
     matching: bool = Field(
         False, description="whether decisions hear which atoms still want a partner for a multiple bond"
     )
+    foresight: bool = Field(
+        False, description="whether every choice of an atom hears what it would leave behind; needs `matching`"
+    )
     position_head: InternalHeadConfig = InternalHeadConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     conditions: ConditionsConfig = ConditionsConfig()
@@ -80,6 +84,8 @@ class WeaverConfig(Config):
     def _divides(self) -> WeaverConfig:
         if self.width % self.n_heads:
             raise ValueError(f"width {self.width} must be a multiple of n_heads {self.n_heads}")
+        if self.foresight and not self.matching:
+            raise ValueError("foresight needs matching: true; it hears what is left over by the same matchings")
         return self
 
 
@@ -97,6 +103,7 @@ class Reading:
     atoms: Tensor  # (n_molecules, n_atoms, width), encoded
     decisions: Tensor  # (n_molecules, n_decisions, width), decoded
     states: Tensor  # (n_molecules, n_decisions, n_atoms, n_states), what the atoms await and want
+    foreseen: Tensor | None  # (n_molecules, n_decisions, n_choices), logits by what each choice leaves behind
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,7 @@ class WeaverDensity(Model):
         self.closure = ClosureHead(config.width, config.pair_features, n_labels, n_states, config.closure_width)
         self.position_head = InternalHead(config.position_head, config.width, config.pair_features, n_labels, n_states)
         self.unsaturation = Unsaturation(self.species, self.max_degree, config.width) if config.matching else None
+        self.foresight = Foresight(self.species, self.max_degree) if config.foresight else None
         if config.conditions.names:
             self.condition_embedding = ConditionEmbedding(config.conditions, self.species, config.width)
 
@@ -173,7 +181,7 @@ class WeaverDensity(Model):
                 t = replace(t, conditions=self.condition_embedding.drop(t.conditions, told_any, told_each))
         degree, awaits, count, second = _told(t)
         read = self._read(t, positions, degree, awaits)
-        placed, counted = self._choice_log_probs(read.decisions)
+        placed, counted = self._choice_log_probs(read)
         entropy = -(self._choice_targets(t, degree) * placed).sum()
         terms = {"choice": entropy - torch.where(_counts(t.kind), entry(counted, count), 0.0).sum()}
         p = self._placements(t, read, degree, second, clean)
@@ -189,7 +197,7 @@ class WeaverDensity(Model):
         t = trajectories
         degree, awaits, count, second = _told(t)
         read = self._read(t, t.positions, degree, awaits)
-        placed, counted = self._choice_log_probs(read.decisions)
+        placed, counted = self._choice_log_probs(read)
         start = self.start_given(t.conditions)
         total = start.expand(len(t.species), -1).gather(1, t.species[:, :1])[:, 0]
         total = total + torch.where(_counts(t.kind), entry(counted, count), 0.0).sum(1)
@@ -210,15 +218,15 @@ class WeaverDensity(Model):
         keys_values = self.decoder.keys_values(atoms)
         awaited = torch.take_along_dim(awaits, t.focus[..., None], 2)[..., 0]
         prefix = t.prefix.clamp(min=1)
-        there, states = self._there(t.species, t.positions, prefix, awaits, t.focus)
+        there, states, foreseen = self._there(t.species, t.positions, prefix, awaits, t.focus)
         foci, states = atoms[at] + self._asked(t.conditions, t.species, prefix) + there, states.to(pairs)
         decisions = self._decide(frames, at, foci, Sight(pairs, prefix, t.focus, states), keys_values, awaited)
-        return Reading(frames, pairs, atoms, decisions, states)
+        return Reading(frames, pairs, atoms, decisions, states, foreseen)
 
     def _there(
         self, species: Tensor, positions: Tensor, prefix: Tensor, awaits: Tensor, focus: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return what decisions hear of their fragments as a whole, and of every atom what it awaits and wants.
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return what decisions hear of their fragments as a whole, what every atom awaits and wants, and foresight.
 
         Args:
             species: (n_molecules, n_atoms).
@@ -228,13 +236,16 @@ class WeaverDensity(Model):
             focus: (n_molecules, n_decisions).
 
         Returns:
-            (n_molecules, n_decisions, width) and (n_molecules, n_decisions, n_atoms, n_states).
+            (n_molecules, n_decisions, width), (n_molecules, n_decisions, n_atoms, n_states), and
+            (n_molecules, n_decisions, n_choices) logits if the model has foresight.
         """
         there, states = self.inventory(species, prefix, awaits), _states(awaits)
         if self.unsaturation is None:
-            return there, states
-        found = self.unsaturation.unpaired(species, positions, prefix, awaits)
-        return there + self.unsaturation(found, focus), torch.cat([states, found.wanting[..., None].to(states)], -1)
+            return there, states, None
+        found = self.unsaturation.unpaired(species, positions, prefix, awaits, focus)
+        foreseen = None if self.foresight is None else self.foresight(found, species, prefix, awaits)
+        there = there + self.unsaturation(found, focus)
+        return there, torch.cat([states, found.wanting[..., None].to(states)], -1), foreseen
 
     def _labels(self, species: Tensor, degree: Tensor | None) -> Tensor:
         """Return one index an atom: its element and its degree, 0 where it does not tell."""
@@ -244,9 +255,16 @@ class WeaverDensity(Model):
         """Return the index of an atom to be placed among `n_choices`."""
         return species * self.max_degree + degree - 1
 
-    def _choice_log_probs(self, decisions: Tensor) -> tuple[Tensor, Tensor]:
+    def _choice_logits(self, read: Reading) -> Tensor:
+        """Return (n_molecules, n_decisions, n_choices + max_degree + 1): elements and degrees, then counts."""
+        logits = at_least_float32(self.choice(read.decisions))
+        if read.foreseen is None:
+            return logits
+        return torch.cat([logits[..., : self.n_choices] + read.foreseen, logits[..., self.n_choices :]], -1)
+
+    def _choice_log_probs(self, read: Reading) -> tuple[Tensor, Tensor]:
         """Return log-probabilities of elements and degrees (..., n_choices), and of counts (..., max_degree + 1)."""
-        logits = at_least_float32(self.choice(decisions))
+        logits = self._choice_logits(read)
         return logits[..., : self.n_choices].log_softmax(-1), logits[..., self.n_choices :].log_softmax(-1)
 
     def _atoms(self, labels: Tensor, frames: Frames, conditions: Tensor | None) -> Tensor:

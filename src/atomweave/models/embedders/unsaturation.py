@@ -24,10 +24,11 @@ N_FREE = 8
 
 @dataclass(frozen=True)
 class Unpaired:
-    """What a maximum matching of fragments leaves over."""
+    """What maximum matchings of fragments leave over, now and with the next atom, which lacks 0, 1, 2... bonds."""
 
-    wanting: Tensor  # (n_molecules, n_decisions, n_atoms) bool, atoms that some maximum matching leaves over
-    n_free: Tensor  # (n_molecules, n_decisions) int64, bonds that each of them leaves over
+    wanting: Tensor  # (n_molecules, n_decisions, n_atoms) bool, atoms that some maximum matching leaves over now
+    n_free: Tensor  # (n_molecules, n_decisions, n_lacks) int64, bonds that each of them leaves over; the first is now
+    n_stuck: Tensor  # (n_molecules, n_decisions, n_lacks, 2) int64, for good, the next atom awaiting none or some
 
 
 class Unsaturation(nn.Module):
@@ -45,13 +46,15 @@ class Unsaturation(nn.Module):
     def __init__(self, species: Species, most: int, width: int) -> None:
         super().__init__()
         self.register_buffer("reach", torch.tensor(reach(species.numbers), dtype=torch.float32), persistent=False)
-        self.register_buffer("lacking", torch.from_numpy(lacking(species.numbers, most)), persistent=False)
+        table = lacking(species.numbers, most)
+        self.register_buffer("lacking", torch.from_numpy(table), persistent=False)
+        self.n_lacks = int(table.max()) + 1  # numbers of bonds that an atom may lack
         self.n_free = nn.Embedding(N_FREE + 1, width)
         self.of_focus = nn.Embedding(2, width)
         for weight in self.parameters():
             nn.init.zeros_(weight)
 
-    def unpaired(self, species: Tensor, positions: Tensor, prefix: Tensor, awaits: Tensor) -> Unpaired:
+    def unpaired(self, species: Tensor, positions: Tensor, prefix: Tensor, awaits: Tensor, focus: Tensor) -> Unpaired:
         """Return what is left over in every fragment.
 
         Args:
@@ -60,6 +63,7 @@ class Unsaturation(nn.Module):
             prefix: (n_molecules, n_decisions), at least 1: how many atoms are placed.
             awaits: (n_molecules, n_decisions, n_atoms), how many neighbours each of these awaits, or `UNKNOWN`: of an
                 atom that does not tell, nobody knows what it lacks, and it counts as lacking nothing.
+            focus: (n_molecules, n_decisions), the atom that the next one is bonded with.
         """
         index = torch.arange(species.shape[1], device=species.device)
         radius = self.reach[species]
@@ -67,15 +71,18 @@ class Unsaturation(nn.Module):
         bonded = (distances <= radius[:, :, None] + radius[:, None]) & (index != index[:, None])
         counted = bonded.to(torch.int16).cumsum(1)  # (n_molecules, how many placed - 1, n_atoms): bonds are symmetric
         neighbours = torch.take_along_dim(counted, (prefix - 1)[..., None], 1)
-        told = (awaits != UNKNOWN) & (index < prefix[..., None])
+        placed = index < prefix[..., None]
+        told = (awaits != UNKNOWN) & placed
         most = self.lacking.shape[1] - 1
         total = torch.where(told, neighbours + awaits, 0).clamp(max=most).long()
         lacks = self.lacking[species[:, None].expand_as(total), total]
         molecule = torch.arange(len(species), device=species.device).repeat_interleave(prefix.shape[1])
-        wanting, n_free = unmatched(lacks.flatten(0, 1), bonded, molecule)
-        return Unpaired(wanting.view_as(total), n_free.view_as(prefix))
+        awaiting = placed & (awaits != 0) & ((awaits != 1) | (index != focus[..., None]))
+        flat = lacks.flatten(0, 1), bonded, molecule, focus.flatten(), awaiting.flatten(0, 1)
+        found = unmatched(*flat, self.n_lacks)
+        return Unpaired(*(x.unflatten(0, prefix.shape) for x in (found.wanting, found.n_free, found.n_stuck)))
 
     def forward(self, found: Unpaired, focus: Tensor) -> Tensor:
         """Return (n_molecules, n_decisions, width), given the focus (n_molecules, n_decisions) of each."""
         of_focus = torch.take_along_dim(found.wanting, focus[..., None], 2)[..., 0]
-        return self.n_free(found.n_free.clamp(max=N_FREE)) + self.of_focus(of_focus.long())
+        return self.n_free(found.n_free[..., 0].clamp(max=N_FREE)) + self.of_focus(of_focus.long())
