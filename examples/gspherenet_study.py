@@ -58,7 +58,7 @@ AUGMENTATION = ["model.augmentation.noise=0.02", "model.augmentation.mirror=true
 TEACHING = [
     "model.objective=likelihood",
     "training.optimizer={kind: muon, momentum: 0.95}",
-    "training.learning_rate=0.002",
+    "training.learning_rate=0.006",
     "training.clip_norm=1.0",
     "training.ema_decay=0.999",
 ]

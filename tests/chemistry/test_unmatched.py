@@ -70,21 +70,21 @@ def test_of_random_graphs_the_same_atoms_are_left_over(kernel):
     bonded = np.triu(rng.random((10, 7, 7)) < 0.35, 1)
     bonded |= bonded.transpose(0, 2, 1)
     molecule = torch.arange(20) % 10
-    focus = torch.from_numpy(rng.integers(0, 7, 20))
+    beside = torch.from_numpy(rng.random((20, 7)) < 0.25)
     awaiting = torch.from_numpy(rng.random((20, 7)) < 0.3)
-    found = unmatched(lacks, torch.from_numpy(bonded), molecule, focus, awaiting, 4)
+    found = unmatched(lacks, torch.from_numpy(bonded), molecule, beside, awaiting, 4)
     for row in range(20):
         of_row, bonds = lacks[row].tolist(), bonded[row % 10]
         wanting, n_free = left_over(of_row, bonds)
         assert (found.wanting[row].tolist(), int(found.n_free[row, 0])) == (wanting, n_free)
-        beside = np.zeros((8, 8), bool)
-        beside[:7, :7] = bonds
-        beside[focus[row], 7] = beside[7, focus[row]] = True
+        with_next = np.zeros((8, 8), bool)
+        with_next[:7, :7] = bonds
+        with_next[:7, 7] = with_next[7, :7] = beside[row].numpy()
         for more in range(4):
-            with_next = [*of_row, more]
-            assert int(found.n_free[row, more]) == left_over(with_next, beside)[1]
+            all_lacks = [*of_row, more]
+            assert int(found.n_free[row, more]) == left_over(all_lacks, with_next)[1]
             for next_awaits in (False, True):
-                expected = n_for_good(with_next, beside, [*awaiting[row].tolist(), next_awaits])
+                expected = n_for_good(all_lacks, with_next, [*awaiting[row].tolist(), next_awaits])
                 assert int(found.n_stuck[row, more, int(next_awaits)]) == expected
     assert found.n_free[:, 0].unique().numel() > 3
     assert found.n_stuck.unique().numel() > 3
@@ -100,7 +100,8 @@ def test_an_odd_ring_needs_its_neighbour(kernel):
     lacks = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 1, 0]])
     awaiting = torch.zeros(3, 6, dtype=torch.bool)
     awaiting[2, 3] = True
-    found = unmatched(lacks, bonded, torch.zeros(3, dtype=torch.int64), torch.tensor([5, 0, 0]), awaiting, 3)
+    beside = torch.nn.functional.one_hot(torch.tensor([5, 0, 0]), 6).bool()
+    found = unmatched(lacks, bonded, torch.zeros(3, dtype=torch.int64), beside, awaiting, 3)
     assert found.wanting.tolist() == [[False] * 6, [True] * 5 + [False], [True] * 5 + [False]]
     assert found.n_free.tolist() == [[0, 1, 2], [1, 0, 1], [1, 0, 1]]
     assert found.n_stuck.tolist() == [

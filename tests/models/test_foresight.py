@@ -90,3 +90,32 @@ def test_all_tables_begin_at_zero_and_need_the_matchings():
     assert not any(weight.any() for weight in Foresight(SPECIES, MOST).parameters())
     with pytest.raises(UsageError, match="foresight needs matching: true"):
         load_config("weaver-small", ["model.matching=false", "model.foresight=true"])
+
+
+def test_a_ring_that_closes_is_judged_by_what_it_leaves():
+    # A chain of three carbons that say two, two and three neighbours. The first awaits one, the last two; a fourth atom
+    # beside the last may close a ring of four with the first.
+    species = torch.tensor([[C, C, C]])
+    positions = torch.tensor([[[-1.2, 0.8, 0.0], [0.0, 0.0, 0.0], [1.2, 0.8, 0.0]]])
+    prefix, focus = torch.tensor([[3]]), torch.tensor([[2]])
+    awaits = torch.tensor([[[1, 0, 2]]], dtype=torch.int8)
+    found = Unsaturation(SPECIES, MOST, 1).unpaired(species, positions, prefix, awaits, focus)
+    assert found.lacks[0, 0].tolist() == [2, 2, 1]  # of atoms that say 2, 2 and 3 neighbours
+    foresight = Foresight(SPECIES, MOST)
+    with torch.no_grad():
+        foresight.of_closure.weight[:, 0] = torch.arange(len(foresight.of_closure.weight)) / GAIN
+    may, row = torch.tensor([[True, False, False]]), torch.zeros(1, dtype=torch.int64)
+
+    def of(element: int, degree: int) -> dict[str, tuple[int, ...]]:
+        choice = torch.tensor([element * MOST + degree - 1])
+        logits = foresight.of_closures(found, (row, row), focus[0], prefix[0], awaits[0], choice, may)[0]
+        assert logits[1:3].tolist() == [0, 0]
+        shape = (2, N_FREE, N_STUCK, N_AWAITED)
+        read = [tuple(map(int, np.unravel_index(int(logits[place]), shape))) for place in (0, 3)]
+        assert [is_none for is_none, *_ in read] == [0, 1]
+        return {"closes": read[0][1:], "open": read[1][1:]}
+
+    # Of seven bonds that are lacking one is left over, whoever it is: the last atom's next neighbour does not help.
+    assert of(C, 2) == {"closes": (1, 1, 1), "open": (1, 0, 3)}
+    assert of(C, 3) == {"closes": (0, 0, 2), "open": (0, 0, 4)}
+    assert of(C, 4) == {"closes": (1, 0, 3), "open": (1, 0, 5)}

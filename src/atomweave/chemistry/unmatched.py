@@ -54,7 +54,7 @@ class Unmatched:
 
 
 def unmatched(
-    lacks: Tensor, bonded: Tensor, molecule: Tensor, focus: Tensor, awaiting: Tensor, n_lacks: int
+    lacks: Tensor, bonded: Tensor, molecule: Tensor, beside: Tensor, awaiting: Tensor, n_lacks: int
 ) -> Unmatched:
     """Return what is left over.
 
@@ -62,21 +62,21 @@ def unmatched(
         lacks: (n_rows, n_atoms) integers, bonds that each atom lacks; 0 of atoms that are not there.
         bonded: (n_molecules, n_atoms, n_atoms) bool.
         molecule: (n_rows,) int64, the molecule that a row is of.
-        focus: (n_rows,) int64, the atom that the next one is bonded with.
+        beside: (n_rows, n_atoms) bool, the atoms that the next one is bonded with.
         awaiting: (n_rows, n_atoms) bool, whether an atom awaits neighbours when the next one is there.
         n_lacks: the next atom lacks 0 to n_lacks - 1 bonds; at least 1.
     """
     device = lacks.device
-    lacks, bonded, molecule, focus, awaiting = (x.cpu() for x in (lacks, bonded, molecule, focus, awaiting))
+    lacks, bonded, molecule, beside, awaiting = (x.cpu() for x in (lacks, bonded, molecule, beside, awaiting))
     if matching.compiled():
-        found = matching.find_unmatched(lacks, bonded, molecule, focus, awaiting, n_lacks)
+        found = matching.find_unmatched(lacks, bonded, molecule, beside, awaiting, n_lacks)
     else:
-        found = _find_unmatched(lacks, bonded, molecule, focus, awaiting, n_lacks)
+        found = _find_unmatched(lacks, bonded, molecule, beside, awaiting, n_lacks)
     return Unmatched(*(tensor.to(device) for tensor in found))
 
 
 def _find_unmatched(
-    lacks: Tensor, bonded: Tensor, molecule: Tensor, focus: Tensor, awaiting: Tensor, n_lacks: int
+    lacks: Tensor, bonded: Tensor, molecule: Tensor, beside: Tensor, awaiting: Tensor, n_lacks: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Do what `kernels.matching.find_unmatched` does, where there is no compiler; a hundred times slower."""
     n_rows, n_atoms = lacks.shape
@@ -86,7 +86,7 @@ def _find_unmatched(
     for row in range(n_rows):
         bonds = np.zeros((n_atoms + 1, n_atoms + 1), bool)  # the next atom comes last
         bonds[:-1, :-1] = bonded[molecule[row]].numpy()
-        bonds[focus[row], -1] = bonds[-1, focus[row]] = True
+        bonds[:-1, -1] = bonds[-1, :-1] = beside[row].numpy()
         graph = _Matching(lacks[row].tolist(), bonds)
         await_neighbours = set(awaiting[row].nonzero()[:, 0].tolist())
         for more in range(n_lacks):

@@ -3,7 +3,7 @@
    An atom that lacks k bonds is k nodes; nodes of bonded atoms are joined. A maximum matching grows atom by atom: a new
    node can only be matched along one augmenting path, found by Edmonds' search with contracted blossoms (J. Edmonds,
    Canad. J. Math. 17, 449 (1965)). Where the search from a free node fails, the nodes that it reaches by paths of even
-   length are those that some other maximum matching leaves free. One atom more, beside the focus, is added a node at a
+   length are those that some other maximum matching leaves free. One atom more, beside one or two, is added a node at a
    time, so that every number of bonds that it could lack costs one search. What is free for good is what stays free
    when every node of an atom that awaits neighbours may have a partner of its own: a path may also end there. */
 
@@ -16,7 +16,7 @@ typedef struct {
     const int64_t *molecule; /* (n_rows,) whose bonds a row has */
     const int8_t *lacks;     /* (n_rows, n_atoms) bonds that each atom lacks; 0 of atoms that are not there */
     const uint8_t *bonded;   /* (n_molecules, n_atoms, n_atoms) */
-    const int64_t *focus;    /* (n_rows,) the atom whose neighbour comes next */
+    const uint8_t *beside;   /* (n_rows, n_atoms) the atoms whose neighbour the next one is */
     const uint8_t *awaiting; /* (n_rows, n_atoms) whether an atom awaits neighbours, the next one placed */
     int64_t n_lacks;         /* numbers of bonds that the next atom may lack: 0 to n_lacks - 1 */
     uint8_t *wanting;        /* (n_rows, n_atoms) */
@@ -158,7 +158,7 @@ int find_unmatched(const matching_task *task, int64_t first, int64_t last) {
         int64_t capacity = task->n_lacks;
         for (int64_t a = 0; a < width; a++) capacity += lacks[a];
         int32_t *numbers = calloc(capacity * (7 + capacity), sizeof(int32_t));
-        uint8_t *flags = calloc(3 * capacity + 2 * width + 1, 1);
+        uint8_t *flags = calloc(3 * capacity + width + 1, 1);
         if (numbers == NULL || flags == NULL) {
             free(numbers);
             free(flags);
@@ -170,14 +170,13 @@ int find_unmatched(const matching_task *task, int64_t first, int64_t last) {
             .degree = numbers + 6 * capacity, .adjacent = numbers + 7 * capacity,
             .outer = flags, .blossom = flags + capacity, .seen = flags + 2 * capacity,
         };
-        uint8_t *beside_focus = flags + 3 * capacity, *await = beside_focus + width;
-        beside_focus[task->focus[row]] = 1;
+        uint8_t *await = flags + 3 * capacity;
         memcpy(await, task->awaiting + row * width, width);
         for (int64_t a = 0; a < width; a++)
             for (int copy = 0; copy < lacks[a]; copy++) add_node(&g, a, bonded + a * width);
         mark_wanting(&g, task->wanting + row * width);
         for (int64_t more = 0; more < task->n_lacks; more++) {
-            if (more) add_node(&g, width, beside_focus);
+            if (more) add_node(&g, width, task->beside + row * width);
             n_free[more] = count_free(&g);
             for (int some = 0; n_free[more] && some < 2; some++) {
                 await[width] = some;

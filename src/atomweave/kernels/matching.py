@@ -15,7 +15,7 @@ class _Arguments(ctypes.Structure):
 
     _fields_ = (
         ("n_atoms", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("molecule", "lacks", "bonded", "focus", "awaiting")),
+        *((name, ctypes.c_void_p) for name in ("molecule", "lacks", "bonded", "beside", "awaiting")),
         ("n_lacks", ctypes.c_int64),
         *((name, ctypes.c_void_p) for name in ("wanting", "n_free", "n_stuck")),
     )
@@ -27,7 +27,7 @@ def compiled() -> bool:
 
 
 def find_unmatched(
-    lacks: Tensor, bonded: Tensor, molecule: Tensor, focus: Tensor, awaiting: Tensor, n_lacks: int
+    lacks: Tensor, bonded: Tensor, molecule: Tensor, beside: Tensor, awaiting: Tensor, n_lacks: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return what is left over now and with an atom more; see `chemistry.unmatched`.
 
@@ -35,7 +35,7 @@ def find_unmatched(
         lacks: (n_rows, n_atoms) integers, on the CPU.
         bonded: (n_molecules, n_atoms, n_atoms) bool, on the CPU.
         molecule: (n_rows,) int64, whose bonds a row has.
-        focus: (n_rows,) int64.
+        beside: (n_rows, n_atoms) bool.
         awaiting: (n_rows, n_atoms) bool.
         n_lacks: numbers of bonds that the further atom may lack, from 0.
     """
@@ -44,7 +44,7 @@ def find_unmatched(
         "molecule": molecule.contiguous(),
         "lacks": lacks.to(torch.int8).contiguous(),
         "bonded": bonded.contiguous(),
-        "focus": focus.contiguous(),
+        "beside": beside.contiguous(),
         "awaiting": awaiting.contiguous(),
         "wanting": torch.zeros(lacks.shape, dtype=torch.bool),
         "n_free": torch.zeros(n_rows, n_lacks, dtype=torch.int64),

@@ -104,7 +104,7 @@ class Weaver(WeaverDensity):
         axes, known = self._frame_of_focus(read.frames, f.positions, at, prefix)
         axes, distance = towards(axes, f.positions, (row, focus), second)
         closure = self._closure(read, at, at[1], second, distance)
-        around = self._surroundings(read, at, at[1], prefix, second)
+        around = self._surroundings(read, at, at[1], prefix, second, f.species, label)
         internal, of_position = self.position_head.draw(
             read.decisions[at], label, known, around, uniforms[:, 1:4], temperatures.position, closure
         )
@@ -128,10 +128,11 @@ class Weaver(WeaverDensity):
         at = row[:, None], torch.zeros_like(row)[:, None]
         awaited, prefix = f.awaits[row, focus][:, None], f.n_atoms[:, None]
         foci = atoms[row, focus][:, None] + self._asked(f.conditions, f.species, prefix)
-        there, states, foreseen = self._there(f.species, f.positions, prefix, f.awaits[:, None], focus[:, None])
+        awaits = f.awaits[:, None]
+        there, states, unpaired, foreseen = self._there(f.species, f.positions, prefix, awaits, focus[:, None])
         states = states.to(pairs)
         decisions = self._decide(frames, at, foci + there, Sight(pairs, prefix, states=states), keys_values, awaited)
-        return Reading(frames, pairs, atoms, decisions, states, foreseen)
+        return Reading(frames, pairs, atoms, decisions, awaits, states, unpaired, foreseen)
 
     def _encode_new(self, f: Fragments, memory: AtomMemory, rows: Tensor) -> None:
         """Encode the atoms of fragments `rows` that `memory`, which is theirs, does not hold yet."""

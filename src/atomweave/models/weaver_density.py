@@ -22,6 +22,7 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
+from ..chemistry.radii import reach
 from ..config import Config
 from ..geometry.frames import Frames, frame_axes, local_frames, to_internal, turn_towards
 from ..growth.policies import BreadthFirstConfig
@@ -32,7 +33,7 @@ from .embedders.causal import KeysValues, PairTransformer, Sight
 from .embedders.conditions import ConditionEmbedding, ConditionsConfig
 from .embedders.inventory import Inventory
 from .embedders.pairs import PairFeatures
-from .embedders.unsaturation import Unsaturation
+from .embedders.unsaturation import Unpaired, Unsaturation
 from .heads.closure import Closure, ClosureHead
 from .heads.foresight import Foresight
 from .heads.internal import InternalHead, InternalHeadConfig
@@ -102,7 +103,9 @@ class Reading:
     pairs: Tensor  # (n_molecules, n_frames, n_atoms, pair_features)
     atoms: Tensor  # (n_molecules, n_atoms, width), encoded
     decisions: Tensor  # (n_molecules, n_decisions, width), decoded
+    awaits: Tensor  # (n_molecules, n_decisions, n_atoms), how many neighbours, or `UNKNOWN`
     states: Tensor  # (n_molecules, n_decisions, n_atoms, n_states), what the atoms await and want
+    unpaired: Unpaired | None  # what is left without a partner, if the model has matchings
     foreseen: Tensor | None  # (n_molecules, n_decisions, n_choices), logits by what each choice leaves behind
 
 
@@ -122,11 +125,14 @@ class WeaverDensity(Model):
     """The networks, and the density of decisions that are given; `weaver.Weaver` draws them."""
 
     config: WeaverConfig
+    reach: Tensor  # (n_species,) Å; atoms are bonded within the sum of theirs
 
     def __init__(self, config: WeaverConfig) -> None:
         super().__init__(Species(config.species))
         self.config, self.policy = config, config.policy
         self.max_degree = config.policy.max_degree
+        radii = torch.tensor(reach(self.species.numbers), dtype=torch.float32)
+        self.register_buffer("reach", radii, persistent=False)
         n_labels = len(self.species) * (self.max_degree + 1)  # of atoms: element, and degree or none told
         self.n_choices = len(self.species) * self.max_degree  # element and degree of an atom to be placed
         shape = config.n_heads, config.pair_features
@@ -218,14 +224,14 @@ class WeaverDensity(Model):
         keys_values = self.decoder.keys_values(atoms)
         awaited = torch.take_along_dim(awaits, t.focus[..., None], 2)[..., 0]
         prefix = t.prefix.clamp(min=1)
-        there, states, foreseen = self._there(t.species, t.positions, prefix, awaits, t.focus)
+        there, states, unpaired, foreseen = self._there(t.species, t.positions, prefix, awaits, t.focus)
         foci, states = atoms[at] + self._asked(t.conditions, t.species, prefix) + there, states.to(pairs)
         decisions = self._decide(frames, at, foci, Sight(pairs, prefix, t.focus, states), keys_values, awaited)
-        return Reading(frames, pairs, atoms, decisions, states, foreseen)
+        return Reading(frames, pairs, atoms, decisions, awaits, states, unpaired, foreseen)
 
     def _there(
         self, species: Tensor, positions: Tensor, prefix: Tensor, awaits: Tensor, focus: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor, Unpaired | None, Tensor | None]:
         """Return what decisions hear of their fragments as a whole, what every atom awaits and wants, and foresight.
 
         Args:
@@ -236,16 +242,16 @@ class WeaverDensity(Model):
             focus: (n_molecules, n_decisions).
 
         Returns:
-            (n_molecules, n_decisions, width), (n_molecules, n_decisions, n_atoms, n_states), and
-            (n_molecules, n_decisions, n_choices) logits if the model has foresight.
+            (n_molecules, n_decisions, width), (n_molecules, n_decisions, n_atoms, n_states), what is left without a
+            partner if the model has matchings, and (n_molecules, n_decisions, n_choices) logits if it has foresight.
         """
         there, states = self.inventory(species, prefix, awaits), _states(awaits)
         if self.unsaturation is None:
-            return there, states, None
+            return there, states, None, None
         found = self.unsaturation.unpaired(species, positions, prefix, awaits, focus)
         foreseen = None if self.foresight is None else self.foresight(found, species, prefix, awaits)
         there = there + self.unsaturation(found, focus)
-        return there, torch.cat([states, found.wanting[..., None].to(states)], -1), foreseen
+        return there, torch.cat([states, found.wanting[..., None].to(states)], -1), found, foreseen
 
     def _labels(self, species: Tensor, degree: Tensor | None) -> Tensor:
         """Return one index an atom: its element and its degree, 0 where it does not tell."""
@@ -307,24 +313,33 @@ class WeaverDensity(Model):
         return self.decoder(atoms + asked, sight, keys_values)
 
     def _surroundings(
-        self, read: Reading, decision: tuple[Tensor, ...], frame: Tensor, prefix: Tensor, second: Tensor
+        self,
+        read: Reading,
+        decision: tuple[Tensor, ...],
+        frame: Tensor,
+        prefix: Tensor,
+        second: Tensor,
+        species: Tensor,
+        label: Tensor,
     ) -> Surroundings | None:
         """Return what the position head sees at decisions (molecule, decision), from these frames, if it looks.
 
-        Where a ring closes with atom `second`, -1 elsewhere, the frame turns towards it.
+        Where a ring closes with atom `second`, -1 elsewhere, the frame turns towards it. An atom of `species`
+        (n_molecules, n_atoms) that awaits nothing keeps the new atom, of this label, at more than a bond's length.
         """
         if self.position_head.series is None:
             return None
-        at = decision[0], frame
-        around = Surroundings.of(read.frames, at, prefix)
+        at, states = (decision[0], frame), read.states[decision]
+        bonds = self.reach[label.div(self.max_degree + 1, rounding_mode="floor")][:, None] + self.reach[species[at[0]]]
+        around = Surroundings.of(read.frames, at, prefix, bonds * states[..., 0].to(bonds))
         closing = (second >= 0).nonzero()[:, 0]
         around = around.turned(turn_towards(around.local[closing, second[closing]]), closing)
-        return self.position_head.series.note(around, at, read.pairs, read.atoms, read.states[decision])
+        return self.position_head.series.note(around, at, read.pairs, read.atoms, states)
 
     def _closure_log_probs(
         self,
         read: Reading,
-        decision: tuple[Tensor, ...],
+        decision: tuple[Tensor, Tensor],
         frame: Tensor,
         focus: Tensor,
         prefix: Tensor,
@@ -337,9 +352,18 @@ class WeaverDensity(Model):
         states = read.states[decision]
         index = torch.arange(states.shape[1], device=focus.device)
         may = (index < prefix[:, None]) & (index != focus[:, None]) & (states[..., 0] == 0)
-        may &= (label % (self.max_degree + 1) > 1)[:, None]
+        degree = label % (self.max_degree + 1)
+        may &= (degree > 1)[:, None]
+        foreseen = None
+        if self.foresight is not None and read.unpaired is not None:
+            choice = self._choice(label.div(self.max_degree + 1, rounding_mode="floor"), degree)
+            foreseen = self.foresight.of_closures(
+                read.unpaired, decision, focus, prefix, read.awaits[decision], choice, may
+            )
         at = decision[0], frame
-        return self.closure.log_probs(read.decisions[decision], label, at, read.pairs, read.atoms, states, may)
+        return self.closure.log_probs(
+            read.decisions[decision], label, at, read.pairs, read.atoms, states, may, foreseen
+        )
 
     def _closure(
         self, read: Reading, decision: tuple[Tensor, ...], frame: Tensor, second: Tensor, distance: Tensor
@@ -378,7 +402,7 @@ class WeaverDensity(Model):
             log_prob_of_closure=entry(log_p, torch.where(second < 0, log_p.shape[1] - 1, second)),
             internal=internal,
             known=known,
-            around=self._surroundings(read, decision, focus, prefix, second),
+            around=self._surroundings(read, decision, focus, prefix, second, t.species, label),
             closure=self._closure(read, decision, focus, second, distance),
         )
 

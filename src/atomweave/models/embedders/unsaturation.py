@@ -29,6 +29,8 @@ class Unpaired:
     wanting: Tensor  # (n_molecules, n_decisions, n_atoms) bool, atoms that some maximum matching leaves over now
     n_free: Tensor  # (n_molecules, n_decisions, n_lacks) int64, bonds that each of them leaves over; the first is now
     n_stuck: Tensor  # (n_molecules, n_decisions, n_lacks, 2) int64, for good, the next atom awaiting none or some
+    lacks: Tensor  # (n_molecules, n_decisions, n_atoms) int8, bonds that each atom lacks
+    bonded: Tensor  # (n_molecules, n_atoms, n_atoms) bool
 
 
 class Unsaturation(nn.Module):
@@ -77,10 +79,12 @@ class Unsaturation(nn.Module):
         total = torch.where(told, neighbours + awaits, 0).clamp(max=most).long()
         lacks = self.lacking[species[:, None].expand_as(total), total]
         molecule = torch.arange(len(species), device=species.device).repeat_interleave(prefix.shape[1])
-        awaiting = placed & (awaits != 0) & ((awaits != 1) | (index != focus[..., None]))
-        flat = lacks.flatten(0, 1), bonded, molecule, focus.flatten(), awaiting.flatten(0, 1)
-        found = unmatched(*flat, self.n_lacks)
-        return Unpaired(*(x.unflatten(0, prefix.shape) for x in (found.wanting, found.n_free, found.n_stuck)))
+        beside = index == focus[..., None]
+        awaiting = placed & (awaits != 0) & ((awaits != 1) | ~beside)
+        flat = (x.flatten(0, 1) for x in (beside, awaiting))
+        found = unmatched(lacks.flatten(0, 1), bonded, molecule, *flat, self.n_lacks)
+        counts = (x.unflatten(0, prefix.shape) for x in (found.wanting, found.n_free, found.n_stuck))
+        return Unpaired(*counts, lacks, bonded)
 
     def forward(self, found: Unpaired, focus: Tensor) -> Tensor:
         """Return (n_molecules, n_decisions, width), given the focus (n_molecules, n_decisions) of each."""

@@ -61,6 +61,7 @@ class ClosureHead(nn.Module):
         atoms: Tensor,
         states: Tensor,
         may: Tensor,
+        foreseen: Tensor | None = None,
     ) -> Tensor:
         """Return (n_rows, n_atoms + 1) log-probabilities of every atom, and of none last.
 
@@ -72,6 +73,7 @@ class ClosureHead(nn.Module):
             atoms: (n_molecules, n_atoms, features), encoded.
             states: (n_rows, n_atoms, n_states).
             may: (n_rows, n_atoms) bool, which atoms may be it; few, and nothing is computed for the others.
+            foreseen: (n_rows, n_atoms + 1) further logits.
         """
         asked = decisions + self.label(label)
         row, atom = may.nonzero(as_tuple=True)
@@ -81,7 +83,8 @@ class ClosureHead(nn.Module):
         candidates = at_least_float32(self.out(silu(hidden))[:, 0])
         none = at_least_float32(self.none(silu(self.of_none(asked))))
         logits = candidates.new_full(may.shape, -torch.inf).index_put((row, atom), candidates)
-        return torch.cat([logits, none], 1).log_softmax(1)
+        logits = torch.cat([logits, none], 1)
+        return (logits if foreseen is None else logits + foreseen).log_softmax(1)
 
     def closure(self, closes: Tensor, pairs: Tensor, atoms: Tensor, distance: Tensor) -> Closure:
         """Return what the position head hears.

@@ -12,6 +12,7 @@ add up to logits. A ring closes where the geometry says, not where a table of bi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -26,7 +27,8 @@ MARKS = (1.1, 1.45, 2.5)
 """Å; a bond to hydrogen, one between heavy atoms, a distance over two bonds: at which phi is d_j one of these?"""
 
 CLEARANCE = 0.5
-"""Å; no two atoms of a molecule stand nearer (the shortest bond, H-H, measures 0.74 Å)."""
+"""Å; no two atoms of a molecule stand nearer (the shortest bond, H-H, measures 0.74 Å). An atom that has all the
+neighbours that it told needs more: whatever stood within a bond's length would be one more."""
 
 OCCUPIED = -30.0
 """Added to the logits of places that are taken. To keep off them the network has to outweigh peaks as sharp as the
@@ -48,14 +50,23 @@ class Surroundings:
 
     local: Tensor  # (n_rows, n_atoms, 3) Å, in the frame of the focus; transverse parts 0 where on the axis
     placed: Tensor  # (n_rows, n_atoms) bool, whether the prefix holds the atom
+    clearance: Tensor  # (n_rows, n_atoms) Å, within which the new atom cannot stand
     noted: Noted | None = None  # for the series
 
     @classmethod
-    def of(cls, frames: Frames, at: tuple[Tensor, Tensor], prefix: Tensor) -> Surroundings:
-        """Return the surroundings of foci `at` (molecule, frame; (n_rows,) each), in prefixes (n_rows,) so large."""
+    def of(cls, frames: Frames, at: tuple[Tensor, Tensor], prefix: Tensor, bonds: Tensor) -> Surroundings:
+        """Return the surroundings of foci.
+
+        Args:
+            frames: of the molecules.
+            at: (n_rows,) each, molecule and frame of the foci.
+            prefix: (n_rows,) how many atoms are placed.
+            bonds: (n_rows, n_atoms) Å, within which the new atom would be bonded with an atom that awaits no neighbour;
+                0 of all others.
+        """
         local = frames.directions[at] * frames.distances[at][..., None]
         index = torch.arange(local.shape[1], device=local.device)
-        return cls(local, index < prefix[:, None])
+        return cls(local, index < prefix[:, None], bonds.to(local).clamp(min=CLEARANCE))
 
     def turned(self, rotations: Tensor, rows: Tensor) -> Surroundings:
         """Return the same atoms, of some rows (n,) as they look after `rotations` (n, 3, 3) of their frames."""
@@ -137,21 +148,25 @@ class TorsionSeries(nn.Module):
 
 
 def occupied(around: Surroundings, d: Tensor, theta: Tensor, azimuths: Tensor) -> Tensor:
-    """Return (n_rows, n_azimuths) bool: where the new atom would stand within `CLEARANCE` of a placed one.
+    """Return (n_rows, n_azimuths) bool: where a placed atom would not have the clearance that it needs.
 
-    Nowhere, where all the circle would be: distance and angle have decided that already.
+    A place is the stretch of the circle around an azimuth, and all of it must be too near. Nowhere, where all the
+    circle would be: distance and angle have decided that already.
 
     Args:
         around: what each row sees.
         d: (n_rows,) Å, distance of the new atom from the focus.
         theta: (n_rows,) its polar angle.
-        azimuths: (n_azimuths,).
+        azimuths: (n_azimuths,) at equal distances around the circle.
     """
     a, b = _distances(around.local, d[:, None], theta[:, None])
-    row, atom = (around.placed & (a - b < CLEARANCE**2)).nonzero(as_tuple=True)
+    least = around.clearance.square()
+    row, atom = (around.placed & (a - b < least)).nonzero(as_tuple=True)
     x, y = around.local[row, atom, 0], around.local[row, atom, 1]
-    turns = (azimuths - torch.atan2(y, x)[:, None]).cos()
-    near = a[row, atom][:, None] - b[row, atom][:, None] * turns < CLEARANCE**2
+    half, cosine = math.pi / len(azimuths), (azimuths - torch.atan2(y, x)[:, None]).cos()
+    sine = (1 - cosine.square()).clamp(min=0).sqrt()
+    at_far_end = torch.where(cosine < -math.cos(half), -1.0, math.cos(half) * cosine - math.sin(half) * sine)
+    near = a[row, atom][:, None] - b[row, atom][:, None] * at_far_end < least[row, atom][:, None]
     rows, place = row.unique_consecutive(return_inverse=True)  # few rows have an atom so near
     count = torch.zeros(len(rows), len(azimuths), dtype=torch.int32, device=d.device)
     taken = count.index_add(0, place, near.to(torch.int32)) > 0
