@@ -61,7 +61,9 @@ def alone(model: Weaver, t: Trajectories, decision: int) -> float:
     internal = to_internal((t.positions[0, target] - t.positions[0, focus])[None], axes)
     species, degree = t.species[0, target][None], t.degree[0, target][None]
     label, second = model._labels(species, degree), t.closure[0, target][None]
-    around = model._surroundings(read, at, at[1], torch.tensor([k]), second, fragment.species, label)
+    around = model._surroundings(
+        read, at, at[1], torch.tensor([focus]), torch.tensor([k]), second, fragment.species, label
+    )
     head, closes = model.position_head, int(second) >= 0
     if closes:  # the frame in which it is measured points to the second neighbour
         neighbour = fragment.positions[0, second] - fragment.positions[0, focus]

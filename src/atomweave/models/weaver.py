@@ -104,7 +104,7 @@ class Weaver(WeaverDensity):
         axes, known = self._frame_of_focus(read.frames, f.positions, at, prefix)
         axes, distance = towards(axes, f.positions, (row, focus), second)
         closure = self._closure(read, at, at[1], second, distance)
-        around = self._surroundings(read, at, at[1], prefix, second, f.species, label)
+        around = self._surroundings(read, at, at[1], focus, prefix, second, f.species, label)
         internal, of_position = self.position_head.draw(
             read.decisions[at], label, known, around, uniforms[:, 1:4], temperatures.position, closure
         )

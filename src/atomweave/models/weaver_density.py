@@ -317,6 +317,7 @@ class WeaverDensity(Model):
         read: Reading,
         decision: tuple[Tensor, ...],
         frame: Tensor,
+        focus: Tensor,
         prefix: Tensor,
         second: Tensor,
         species: Tensor,
@@ -324,14 +325,17 @@ class WeaverDensity(Model):
     ) -> Surroundings | None:
         """Return what the position head sees at decisions (molecule, decision), from these frames, if it looks.
 
-        Where a ring closes with atom `second`, -1 elsewhere, the frame turns towards it. An atom of `species`
-        (n_molecules, n_atoms) that awaits nothing keeps the new atom, of this label, at more than a bond's length.
+        Where a ring closes with atom `second`, -1 elsewhere, the frame turns towards it, and another atom of `species`
+        (n_molecules, n_atoms) keeps the new one, of this label, at more than a bond's length if it awaits nothing.
+        Where none does, every atom but the focus keeps it there.
         """
         if self.position_head.series is None:
             return None
         at, states = (decision[0], frame), read.states[decision]
         bonds = self.reach[label.div(self.max_degree + 1, rounding_mode="floor")][:, None] + self.reach[species[at[0]]]
-        around = Surroundings.of(read.frames, at, prefix, bonds * states[..., 0].to(bonds))
+        apart = (states[..., 0] == 1) | (second < 0)[:, None]
+        apart &= torch.arange(states.shape[1], device=focus.device) != focus[:, None]
+        around = Surroundings.of(read.frames, at, prefix, bonds * apart)
         closing = (second >= 0).nonzero()[:, 0]
         around = around.turned(turn_towards(around.local[closing, second[closing]]), closing)
         return self.position_head.series.note(around, at, read.pairs, read.atoms, states)
@@ -402,7 +406,7 @@ class WeaverDensity(Model):
             log_prob_of_closure=entry(log_p, torch.where(second < 0, log_p.shape[1] - 1, second)),
             internal=internal,
             known=known,
-            around=self._surroundings(read, decision, focus, prefix, second, t.species, label),
+            around=self._surroundings(read, decision, focus, focus, prefix, second, t.species, label),
             closure=self._closure(read, decision, focus, second, distance),
         )
 

@@ -27,8 +27,8 @@ MARKS = (1.1, 1.45, 2.5)
 """Å; a bond to hydrogen, one between heavy atoms, a distance over two bonds: at which phi is d_j one of these?"""
 
 CLEARANCE = 0.5
-"""Å; no two atoms of a molecule stand nearer (the shortest bond, H-H, measures 0.74 Å). An atom that has all the
-neighbours that it told needs more: whatever stood within a bond's length would be one more."""
+"""Å; no two atoms of a molecule stand nearer (the shortest bond, H-H, measures 0.74 Å). Atoms that are not to be bonded
+need more: whatever stands within a bond's length is a neighbour."""
 
 OCCUPIED = -30.0
 """Added to the logits of places that are taken. To keep off them the network has to outweigh peaks as sharp as the
@@ -61,8 +61,8 @@ class Surroundings:
             frames: of the molecules.
             at: (n_rows,) each, molecule and frame of the foci.
             prefix: (n_rows,) how many atoms are placed.
-            bonds: (n_rows, n_atoms) Å, within which the new atom would be bonded with an atom that awaits no neighbour;
-                0 of all others.
+            bonds: (n_rows, n_atoms) Å, within which the new atom would be bonded with an atom that it is not to be
+                bonded with; 0 of all others.
         """
         local = frames.directions[at] * frames.distances[at][..., None]
         index = torch.arange(local.shape[1], device=local.device)
