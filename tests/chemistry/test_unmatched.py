@@ -83,6 +83,7 @@ def test_of_random_graphs_the_same_atoms_are_left_over(kernel):
         for more in range(4):
             all_lacks = [*of_row, more]
             assert int(found.n_free[row, more]) == left_over(all_lacks, with_next)[1]
+            assert 0 < int(found.n_short[row, more]) <= int(found.n_free[row, more]) or not found.n_free[row, more]
             for next_awaits in (False, True):
                 expected = n_for_good(all_lacks, with_next, [*awaiting[row].tolist(), next_awaits])
                 assert int(found.n_stuck[row, more, int(next_awaits)]) == expected
@@ -104,6 +105,7 @@ def test_an_odd_ring_needs_its_neighbour(kernel):
     found = unmatched(lacks, bonded, torch.zeros(3, dtype=torch.int64), beside, awaiting, 3)
     assert found.wanting.tolist() == [[False] * 6, [True] * 5 + [False], [True] * 5 + [False]]
     assert found.n_free.tolist() == [[0, 1, 2], [1, 0, 1], [1, 0, 1]]
+    assert found.n_short.tolist() == [[0, 1, 1], [1, 0, 1], [1, 0, 1]]  # both bonds are of the atom that comes last
     assert found.n_stuck.tolist() == [
         [[0, 0], [1, 0], [2, 0]], [[1, 1], [0, 0], [1, 0]], [[0, 0], [0, 0], [1, 0]]
     ]  # fmt: skip

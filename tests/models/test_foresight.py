@@ -8,7 +8,7 @@ import torch
 
 from atomweave.errors import UsageError
 from atomweave.models.embedders.unsaturation import Unsaturation
-from atomweave.models.heads.foresight import GAIN, N_AWAITED, N_FREE, N_HEAVY, N_STUCK, Foresight
+from atomweave.models.heads.foresight import GAIN, N_AWAITED, N_FREE, N_HEAVY, N_SHORT, N_STUCK, Foresight
 from atomweave.species import Species
 from atomweave.training.config import load_config
 
@@ -46,10 +46,12 @@ def behind(numbers, positions, awaits, focus) -> dict[str, tuple[int, int, int, 
     for choice, (element, degree) in CHOICES.items():
         index = element * MOST + degree - 1
         rest = np.unravel_index(int(cases["of_rest"][index]), (len(SPECIES) * MOST, N_FREE, N_STUCK, N_AWAITED))
-        size = np.unravel_index(int(cases["of_size"][index]), (len(SPECIES) * MOST, N_FREE, N_HEAVY))
+        size = np.unravel_index(int(cases["of_size"][index]), (len(SPECIES) * MOST, N_FREE, N_SHORT, N_HEAVY))
         assert rest[0] == size[0] == index
         assert rest[1] == size[1]
-        counts[choice] = (int(rest[1]), int(rest[2]), int(rest[3]), int(size[2]))
+        assert (size[2] > 0) == (rest[1] > 0)
+        assert size[2] <= rest[1]
+        counts[choice] = (int(rest[1]), int(rest[2]), int(rest[3]), int(size[3]))
     return counts
 
 

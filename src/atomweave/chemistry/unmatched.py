@@ -50,6 +50,7 @@ class Unmatched:
 
     wanting: Tensor  # (n_rows, n_atoms) bool, atoms that some maximum matching leaves over now
     n_free: Tensor  # (n_rows, n_lacks) int64, bonds that every one leaves over; the first is now
+    n_short: Tensor  # (n_rows, n_lacks) int64, atoms that these bonds are of, in the matching that is found
     n_stuck: Tensor  # (n_rows, n_lacks, 2) int64, of those the ones for good, the next atom awaiting none or some
 
 
@@ -77,11 +78,11 @@ def unmatched(
 
 def _find_unmatched(
     lacks: Tensor, bonded: Tensor, molecule: Tensor, beside: Tensor, awaiting: Tensor, n_lacks: int
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Do what `kernels.matching.find_unmatched` does, where there is no compiler; a hundred times slower."""
     n_rows, n_atoms = lacks.shape
     wanting = torch.zeros(lacks.shape, dtype=torch.bool)
-    n_free = torch.zeros(n_rows, n_lacks, dtype=torch.int64)
+    n_free, n_short = (torch.zeros(n_rows, n_lacks, dtype=torch.int64) for _ in range(2))
     n_stuck = torch.zeros(n_rows, n_lacks, 2, dtype=torch.int64)
     for row in range(n_rows):
         bonds = np.zeros((n_atoms + 1, n_atoms + 1), bool)  # the next atom comes last
@@ -94,10 +95,10 @@ def _find_unmatched(
                 graph.add(n_atoms)
             else:
                 wanting[row, list(graph.wanting())] = True
-            n_free[row, more] = graph.n_free()
+            n_free[row, more], n_short[row, more] = graph.n_free(), graph.n_short()
             n_stuck[row, more, 0] = graph.n_stuck(await_neighbours)
             n_stuck[row, more, 1] = graph.n_stuck(await_neighbours | {n_atoms})
-    return wanting, n_free, n_stuck
+    return wanting, n_free, n_short, n_stuck
 
 
 FREE, PROMISED = -1, -2  # for a match: no partner, or one that is yet to be placed
@@ -135,6 +136,10 @@ class _Matching:
     def n_free(self) -> int:
         """Return how many nodes are left over."""
         return self.match.count(FREE)
+
+    def n_short(self) -> int:
+        """Return how many atoms these are nodes of."""
+        return len({atom for atom, partner in zip(self.atom, self.match, strict=True) if partner == FREE})
 
     def n_stuck(self, await_neighbours: AbstractSet[int]) -> int:
         """Return how many are left over even if every node of these atoms may have a partner of its own."""

@@ -21,6 +21,7 @@ typedef struct {
     int64_t n_lacks;         /* numbers of bonds that the next atom may lack: 0 to n_lacks - 1 */
     uint8_t *wanting;        /* (n_rows, n_atoms) */
     int64_t *n_free;         /* (n_rows, n_lacks) with the next atom lacking so many */
+    int64_t *n_short;        /* (n_rows, n_lacks) atoms that these bonds are of */
     int64_t *n_stuck;        /* (n_rows, n_lacks, 2) free for good, the next atom awaiting no neighbours or some */
 } matching_task;
 
@@ -131,6 +132,14 @@ static int64_t count_free(const graph *g) {
     return n;
 }
 
+static int64_t count_short(const graph *g) {
+    int64_t n = 0;
+    int last = -1;
+    for (int v = 0; v < g->n; v++)
+        if (g->match[v] == FREE && g->atom[v] != last) last = g->atom[v], n++;
+    return n;
+}
+
 static int64_t count_stuck(graph *g, const uint8_t *await) {
     memcpy(g->kept, g->match, g->n * sizeof(int32_t));
     for (int v = 0; v < g->n; v++)
@@ -178,6 +187,7 @@ int find_unmatched(const matching_task *task, int64_t first, int64_t last) {
         for (int64_t more = 0; more < task->n_lacks; more++) {
             if (more) add_node(&g, width, task->beside + row * width);
             n_free[more] = count_free(&g);
+            task->n_short[row * task->n_lacks + more] = count_short(&g);
             for (int some = 0; n_free[more] && some < 2; some++) {
                 await[width] = some;
                 n_stuck[2 * more + some] = count_stuck(&g, await);

@@ -17,7 +17,7 @@ class _Arguments(ctypes.Structure):
         ("n_atoms", ctypes.c_int64),
         *((name, ctypes.c_void_p) for name in ("molecule", "lacks", "bonded", "beside", "awaiting")),
         ("n_lacks", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("wanting", "n_free", "n_stuck")),
+        *((name, ctypes.c_void_p) for name in ("wanting", "n_free", "n_short", "n_stuck")),
     )
 
 
@@ -28,7 +28,7 @@ def compiled() -> bool:
 
 def find_unmatched(
     lacks: Tensor, bonded: Tensor, molecule: Tensor, beside: Tensor, awaiting: Tensor, n_lacks: int
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return what is left over now and with an atom more; see `chemistry.unmatched`.
 
     Args:
@@ -48,9 +48,10 @@ def find_unmatched(
         "awaiting": awaiting.contiguous(),
         "wanting": torch.zeros(lacks.shape, dtype=torch.bool),
         "n_free": torch.zeros(n_rows, n_lacks, dtype=torch.int64),
+        "n_short": torch.zeros(n_rows, n_lacks, dtype=torch.int64),
         "n_stuck": torch.zeros(n_rows, n_lacks, 2, dtype=torch.int64),
     }
     pointers = {name: tensor.data_ptr() for name, tensor in tensors.items()}
     arguments = _Arguments(n_atoms=lacks.shape[1], n_lacks=n_lacks, **pointers)
     run("find_unmatched", arguments, n_rows)
-    return tensors["wanting"], tensors["n_free"], tensors["n_stuck"]
+    return tensors["wanting"], tensors["n_free"], tensors["n_short"], tensors["n_stuck"]

@@ -28,6 +28,7 @@ class Unpaired:
 
     wanting: Tensor  # (n_molecules, n_decisions, n_atoms) bool, atoms that some maximum matching leaves over now
     n_free: Tensor  # (n_molecules, n_decisions, n_lacks) int64, bonds that each of them leaves over; the first is now
+    n_short: Tensor  # (n_molecules, n_decisions, n_lacks) int64, atoms that these are of, in the matching that is found
     n_stuck: Tensor  # (n_molecules, n_decisions, n_lacks, 2) int64, for good, the next atom awaiting none or some
     lacks: Tensor  # (n_molecules, n_decisions, n_atoms) int8, bonds that each atom lacks
     bonded: Tensor  # (n_molecules, n_atoms, n_atoms) bool
@@ -83,8 +84,8 @@ class Unsaturation(nn.Module):
         awaiting = placed & (awaits != 0) & ((awaits != 1) | ~beside)
         flat = (x.flatten(0, 1) for x in (beside, awaiting))
         found = unmatched(lacks.flatten(0, 1), bonded, molecule, *flat, self.n_lacks)
-        counts = (x.unflatten(0, prefix.shape) for x in (found.wanting, found.n_free, found.n_stuck))
-        return Unpaired(*counts, lacks, bonded)
+        counts = found.wanting, found.n_free, found.n_short, found.n_stuck
+        return Unpaired(*(x.unflatten(0, prefix.shape) for x in counts), lacks, bonded)
 
     def forward(self, found: Unpaired, focus: Tensor) -> Tensor:
         """Return (n_molecules, n_decisions, width), given the focus (n_molecules, n_decisions) of each."""

@@ -2,7 +2,8 @@
 
 A network that hears what a fragment lacks still has to work out, for each element and degree, what the fragment with
 that atom would lack, and a mistake of one in a thousand at every decision is one molecule in thirty. Here a table says
-it: how many bonds the choice would leave without a partner, how many of them for good since nothing beside them awaits
+it: how many bonds the choice would leave without a partner and of how many atoms (each needs another atom, and in data
+of at most nine heavy ones there is none after the ninth), how many of them for good since nothing beside them awaits
 neighbours, how many neighbours would then be awaited, and how many heavy atoms there would be.
 """
 
@@ -16,7 +17,7 @@ from ...species import Species
 from ..embedders.unsaturation import Unpaired
 from ..precision import at_least_float32
 
-N_FREE, N_STUCK, N_AWAITED, N_HEAVY = 5, 3, 9, 48
+N_FREE, N_SHORT, N_STUCK, N_AWAITED, N_HEAVY = 5, 4, 3, 9, 48
 """Cases of each count; the last stands for so many or more."""
 
 GAIN = 16.0
@@ -44,7 +45,7 @@ class Foresight(nn.Module):
         self.max_degree = max_degree
         n_choices = len(self.lacks)
         self.of_rest = nn.Embedding(n_choices * N_FREE * N_STUCK * N_AWAITED, 1)
-        self.of_size = nn.Embedding(n_choices * N_FREE * N_HEAVY, 1)
+        self.of_size = nn.Embedding(n_choices * N_FREE * N_SHORT * N_HEAVY, 1)
         self.of_closure = nn.Embedding(2 * N_FREE * N_STUCK * N_AWAITED, 1)
         for weight in self.parameters():
             nn.init.zeros_(weight)
@@ -60,13 +61,13 @@ class Foresight(nn.Module):
         """
         placed = torch.arange(species.shape[1], device=prefix.device) < prefix[..., None]
         heavy = (placed & self.heavy[species][:, None]).sum(-1)
-        free = found.n_free[..., self.lacks]
+        free, short = found.n_free[..., self.lacks], found.n_short[..., self.lacks]
         stuck = found.n_stuck[..., self.lacks, (self.awaits > 0).long()]
         awaited = _awaited(awaits, placed)[..., None] - 1 + self.awaits  # one of the focus's is placed
         heavy = heavy[..., None] + self.heavy.repeat_interleave(self.max_degree)
         choice = torch.arange(len(self.lacks), device=prefix.device)
         rest = self.of_rest(_index(choice, (free, N_FREE), (stuck, N_STUCK), (awaited, N_AWAITED)))
-        size = self.of_size(_index(choice, (free, N_FREE), (heavy, N_HEAVY)))
+        size = self.of_size(_index(choice, (free, N_FREE), (short, N_SHORT), (heavy, N_HEAVY)))
         return GAIN * at_least_float32((rest + size)[..., 0])
 
     def of_closures(
