@@ -1,4 +1,4 @@
-"""Is G-SphereNet "not sensitive" to the threshold of its focal classifier? (Paper, appendix C: 0.3 to 0.7 alike.)
+"""The threshold of G-SphereNet's focal classifier: is growing "not sensitive" to it (paper, appendix C: 0.3 to 0.7)?
 
 The same weights grow at the published temperatures with each threshold: an atom is a candidate focus where the
 probability that it has all its neighbours lies below it, and a molecule is finished when no atom is.

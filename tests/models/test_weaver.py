@@ -17,8 +17,10 @@ from atomweave.growth.loader import Batches
 from atomweave.growth.policies import build_policy
 from atomweave.growth.trajectories import UNKNOWN, Decision, Fragments, Trajectories
 from atomweave.models.base import Temperatures
+from atomweave.models.heads.torsion import CLEARANCE
 from atomweave.models.registry import build_model
 from atomweave.models.weaver import Weaver, WeaverConfig
+from atomweave.models.weaver_density import _told
 from atomweave.models.weights import n_parameters
 from atomweave.molecule import Molecule
 from atomweave.training.config import RunConfig, load_config
@@ -124,6 +126,26 @@ def test_a_linear_chain_gets_its_frames_with_the_first_atom_off_the_axis():
     on_axis = t.positions[0, :, :2].norm(dim=1) < 1e-3
     first_off = int((~on_axis).nonzero()[0])
     assert (references.azimuth_from[0, :first_off][on_axis[:first_off]] == first_off + 1).all()
+
+
+def test_who_is_not_to_be_bonded_is_kept_a_bond_away():
+    model, n_closures = small(), 0
+    t = grown(model, CYCLOPROPANE, 0, torch.float32)
+    degree, awaits, _, second = _told(t)
+    read = model._read(t, t.positions, degree, awaits)
+    decision = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
+    focus, prefix, target = t.focus[decision], t.prefix[decision], t.target[decision]
+    label, second = model._labels(t.species, degree)[0, target], second[0, target]
+    around = model._surroundings(read, decision, focus, focus, prefix, second, t.species, label)
+    for row, clearance in enumerate(around.clearance):
+        bond = model.reach[t.species[0, target[row]]] + model.reach[t.species[0]]
+        bonded = {int(focus[row]), int(second[row])}
+        n_closures += int(second[row]) >= 0
+        for atom in range(int(prefix[row])):
+            waits = int(awaits[0, decision[1][row], atom]) != 0 and int(second[row]) >= 0
+            expected = CLEARANCE if atom in bonded or waits else float(bond[atom])
+            assert float(clearance[atom]) == pytest.approx(expected)
+    assert n_closures == 1
 
 
 def test_every_molecule_is_refused_an_atom_beyond_the_longest_bond():
