@@ -10,6 +10,7 @@
 #   make figures  docs/figures, but for the ablation make qm9         data/qm9.safetensors
 #   make results  docs/results.md, measured anew     make reference   what samples are compared with, from QM9
 #   make reliability  docs/reliability.md: kills, hostile files, laws, counted at large sizes; hours
+#   make versions     the tests with the lowest and the highest versions of everything, on every Python; a part of reliability
 #   make train-next   the next leg of the weights that ship
 #   make gpu-bundle   what a GPU machine without network lacks        make gpu-check   one leg from that bundle alone
 
@@ -32,7 +33,7 @@ FIGURES ?= shipped_figures octahedron random_signals resolution_study
 GPU_BUNDLE := gpu-bundle/qm9.safetensors
 
 .PHONY: sample test test-long qm9-level lint bench results reliability reference docs pages notebooks wheel figures qm9 \
-	train-next gpu-bundle gpu-check clean
+	versions train-next gpu-bundle gpu-check clean
 
 sample: .venv/installed-to-use
 	$(BIN)/atomweave sample $(WEIGHTS) -n 100 --seed 0 --force -o molecules.sdf --report molecules.html
@@ -79,6 +80,10 @@ results: .venv/installed-to-develop $(DATA)
 # RELIABILITY names some of the checks, or holds other options of the script: make reliability RELIABILITY="--share 0.1"
 reliability: .venv/installed-to-develop
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/count_reliability.py $(RELIABILITY)
+
+# Six environments in .versions, made by uv: some 15 GB, and six times `make test`. VERSIONS="--share 0.2": the first of them.
+versions: .venv/installed-to-develop
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/count_reliability.py tested_environments $(VERSIONS)
 
 # src/atomweave/evaluation/references/qm9.safetensors, which ships; some twenty minutes.
 reference: .venv/installed-to-develop $(DATA)
@@ -137,4 +142,4 @@ gpu-check: $(GPU_BUNDLE)
 	$(PYTHON) -m venv .venv
 
 clean:
-	rm -rf .venv build dist site gpu-bundle molecules.sdf molecules.html
+	rm -rf .venv .versions build dist site gpu-bundle molecules.sdf molecules.html

@@ -27,6 +27,7 @@ MODULES = (
     "reports",
     "fragments",
     "draws",
+    "versions",
 )
 """Modules with checks, in the order of docs/reliability.md."""
 
