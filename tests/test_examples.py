@@ -224,6 +224,15 @@ def test_two_checkers_agree_on_molecules_and_not_on_what_lacks_atoms(example, tm
     check_files(tmp_path, "two_checkers")
 
 
+def test_every_threshold_of_the_focal_classifier_is_grown_with(example, tmp_path):
+    rows = example("focal_threshold").main(["--quick", "-o", str(tmp_path)])["rows"]
+    assert [row["threshold"] for row in rows] == [0.3, 0.4, 0.5, 0.6, 0.7]
+    assert all(row["xyz2mol"] <= row["finished"] for row in rows)
+    assert all(row["authors"] <= row["finished"] for row in rows)
+    assert len({row["mean_atoms"] for row in rows}) > 1  # the threshold reaches the model
+    check_files(tmp_path, "focal_threshold")
+
+
 def test_gallery_shows_attempts_by_index_with_their_verdicts(example, weights, tmp_path):
     told = example("gallery").main(["--quick", "-o", str(tmp_path), "--weights", str(weights)])["molecules"]
     assert [molecule["index"] for molecule in told] == [0, 1, 2]
