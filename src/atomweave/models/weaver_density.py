@@ -391,8 +391,9 @@ class WeaverDensity(Model):
 
     def _placements(self, t: Trajectories, read: Reading, degree: Tensor, second: Tensor, clean: Tensor) -> _Placements:
         """Return all placements, with internal coordinates in frames of the positions `clean`."""
-        decision = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
-        molecule, focus, prefix, target = decision[0], t.focus[decision], t.prefix[decision], t.target[decision]
+        molecule, step = (t.kind == Decision.PLACE).nonzero(as_tuple=True)
+        decision = molecule, step
+        focus, prefix, target = t.focus[decision], t.prefix[decision], t.target[decision]
         label, second = self._labels(t.species, degree)[molecule, target], second[molecule, target]
         log_p = self._closure_log_probs(read, decision, focus, focus, prefix, label)
         with torch.no_grad(), torch.autocast(clean.device.type, enabled=False):

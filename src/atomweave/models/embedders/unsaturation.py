@@ -82,10 +82,12 @@ class Unsaturation(nn.Module):
         molecule = torch.arange(len(species), device=species.device).repeat_interleave(prefix.shape[1])
         beside = index == focus[..., None]
         awaiting = placed & (awaits != 0) & ((awaits != 1) | ~beside)
-        flat = (x.flatten(0, 1) for x in (beside, awaiting))
-        found = unmatched(lacks.flatten(0, 1), bonded, molecule, *flat, self.n_lacks)
+        found = unmatched(
+            lacks.flatten(0, 1), bonded, molecule, beside.flatten(0, 1), awaiting.flatten(0, 1), self.n_lacks
+        )
         counts = found.wanting, found.n_free, found.n_short, found.n_stuck
-        return Unpaired(*(x.unflatten(0, prefix.shape) for x in counts), lacks, bonded)
+        wanting, n_free, n_short, n_stuck = (x.unflatten(0, prefix.shape) for x in counts)
+        return Unpaired(wanting, n_free, n_short, n_stuck, lacks, bonded)
 
     def forward(self, found: Unpaired, focus: Tensor) -> Tensor:
         """Return (n_molecules, n_decisions, width), given the focus (n_molecules, n_decisions) of each."""
