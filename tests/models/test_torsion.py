@@ -23,23 +23,27 @@ def test_what_is_occupied_is_what_lies_near_a_placed_atom():
     n_rows, n_atoms = 40, 12
     local = 2 * torch.rand(n_rows, n_atoms, 3, dtype=torch.float64, generator=rng) - 1
     n_placed = torch.randint(1, n_atoms + 1, (n_rows,), generator=rng).tolist()
-    clearance = 0.2 + 0.6 * torch.rand(n_rows, n_atoms, dtype=torch.float64, generator=rng)
+    clearance = CLEARANCE + 0.9 * torch.rand(n_rows, n_atoms, dtype=torch.float64, generator=rng)
     d = 0.9 + 0.6 * torch.rand(n_rows, dtype=torch.float64, generator=rng)
     theta = math.pi * torch.rand(n_rows, dtype=torch.float64, generator=rng)
     found = occupied(around(local, n_placed, clearance), d, theta, AZIMUTHS)
     # Along each stretch of the circle, its ends and many places between them.
     within = (torch.linspace(-0.5, 0.5, 21, dtype=torch.float64) * math.pi / 180)[:, None] + AZIMUTHS
     axes = torch.eye(3, dtype=torch.float64).expand(within.numel(), 3, 3)
-    n_near = 0
+    n_near = n_full = 0
     for row in range(n_rows):
         each = torch.ones(within.numel(), dtype=torch.float64)
         new = from_internal(d[row] * each, theta[row].cos() * each, within.flatten(), axes)
         apart = torch.cdist(new, local[row, : n_placed[row]]).view(*within.shape, -1)
         near = (apart < clearance[row, : n_placed[row]]).all(0).any(1)
-        near &= ~near.all()
+        if near.all():
+            near = (apart < CLEARANCE).all(0).any(1)
+            near &= ~near.all()
+            n_full += 1
         assert torch.equal(found[row], near)
         n_near += int(near.any())
     assert n_near > n_rows // 4, "too few of the draws come near an atom to test anything"
+    assert n_full > 0, "none has all the circle within the clearance of some atom"
 
 
 def test_a_circle_that_is_taken_throughout_stays_open():

@@ -150,8 +150,9 @@ class TorsionSeries(nn.Module):
 def occupied(around: Surroundings, d: Tensor, theta: Tensor, azimuths: Tensor) -> Tensor:
     """Return (n_rows, n_azimuths) bool: where a placed atom would not have the clearance that it needs.
 
-    A place is the stretch of the circle around an azimuth, and all of it must be too near. Nowhere, where all the
-    circle would be: distance and angle have decided that already.
+    A place is the stretch of the circle around an azimuth, and all of it must be too near. Where all the circle would
+    be, distance and angle have decided already who is bonded, and only what lies within `CLEARANCE` is closed;
+    nothing, where that were all the circle.
 
     Args:
         around: what each row sees.
@@ -166,12 +167,17 @@ def occupied(around: Surroundings, d: Tensor, theta: Tensor, azimuths: Tensor) -
     half, cosine = math.pi / len(azimuths), (azimuths - torch.atan2(y, x)[:, None]).cos()
     sine = (1 - cosine.square()).clamp(min=0).sqrt()
     at_far_end = torch.where(cosine < -math.cos(half), -1.0, math.cos(half) * cosine - math.sin(half) * sine)
-    near = a[row, atom][:, None] - b[row, atom][:, None] * at_far_end < least[row, atom][:, None]
+    farthest = a[row, atom][:, None] - b[row, atom][:, None] * at_far_end
     rows, place = row.unique_consecutive(return_inverse=True)  # few rows have an atom so near
     count = torch.zeros(len(rows), len(azimuths), dtype=torch.int32, device=d.device)
-    taken = count.index_add(0, place, near.to(torch.int32)) > 0
+    bonded, touched = (
+        count.index_add(0, place, (farthest < limit).to(torch.int32)) > 0
+        for limit in (least[row, atom][:, None], CLEARANCE**2)
+    )
+    touched = touched & ~touched.all(1, keepdim=True)
+    taken = torch.where(bonded.all(1, keepdim=True), touched, bonded)
     nowhere = torch.zeros(len(d), len(azimuths), dtype=torch.bool, device=d.device)
-    return nowhere.index_copy(0, rows, taken & ~taken.all(1, keepdim=True))
+    return nowhere.index_copy(0, rows, taken)
 
 
 def _distances(local: Tensor, d: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
