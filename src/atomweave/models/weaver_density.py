@@ -327,7 +327,7 @@ class WeaverDensity(Model):
 
         Where a ring closes with atom `second`, -1 elsewhere, the frame turns towards it, and another atom of `species`
         (n_molecules, n_atoms) keeps the new one, of this label, at more than a bond's length if it awaits nothing.
-        Where none does, every atom but the focus keeps it there.
+        Where no ring closes, every atom but the focus keeps it there.
         """
         if self.position_head.series is None:
             return None
