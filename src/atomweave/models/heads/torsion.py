@@ -158,26 +158,43 @@ def occupied(around: Surroundings, d: Tensor, theta: Tensor, azimuths: Tensor) -
         around: what each row sees.
         d: (n_rows,) Å, distance of the new atom from the focus.
         theta: (n_rows,) its polar angle.
-        azimuths: (n_azimuths,) at equal distances around the circle.
+        azimuths: (n_azimuths,) ascending at equal distances around the circle.
+    """
+    taken = _too_near(around, around.clearance, d, theta, azimuths)
+    full = taken.all(1).nonzero()[:, 0]
+    if len(full):  # next to none
+        seen = replace(around, local=around.local[full], placed=around.placed[full], noted=None)
+        touched = _too_near(seen, around.clearance.new_full((), CLEARANCE), d[full], theta[full], azimuths)
+        taken[full] = touched & ~touched.all(1, keepdim=True)
+    return taken
+
+
+def _too_near(around: Surroundings, limit: Tensor, d: Tensor, theta: Tensor, azimuths: Tensor) -> Tensor:
+    """Return (n_rows, n_azimuths) bool: where all of a place lies within a limit, Å, of some placed atom.
+
+    What an atom takes is one arc, |phi - phi_j| < arccos((A - limit^2) / B). Only its ends are marked, +1 and -1, and
+    a running sum around the circle covers what lies between them.
     """
     a, b = _distances(around.local, d[:, None], theta[:, None])
-    least = around.clearance.square()
-    row, atom = (around.placed & (a - b < least)).nonzero(as_tuple=True)
-    x, y = around.local[row, atom, 0], around.local[row, atom, 1]
-    half, cosine = math.pi / len(azimuths), (azimuths - torch.atan2(y, x)[:, None]).cos()
-    sine = (1 - cosine.square()).clamp(min=0).sqrt()
-    at_far_end = torch.where(cosine < -math.cos(half), -1.0, math.cos(half) * cosine - math.sin(half) * sine)
-    farthest = a[row, atom][:, None] - b[row, atom][:, None] * at_far_end
-    rows, place = row.unique_consecutive(return_inverse=True)  # few rows have an atom so near
-    count = torch.zeros(len(rows), len(azimuths), dtype=torch.int32, device=d.device)
-    bonded, touched = (
-        count.index_add(0, place, (farthest < limit).to(torch.int32)) > 0
-        for limit in (least[row, atom][:, None], CLEARANCE**2)
-    )
-    touched = touched & ~touched.all(1, keepdim=True)
-    taken = torch.where(bonded.all(1, keepdim=True), touched, bonded)
-    nowhere = torch.zeros(len(d), len(azimuths), dtype=torch.bool, device=d.device)
-    return nowhere.index_copy(0, rows, taken)
+    excess = a - limit.square()
+    row, atom = (around.placed & (excess < b)).nonzero(as_tuple=True)
+    rows, row = row.unique_consecutive(return_inverse=True)  # few rows have an atom so near
+    excess, b, x, y = excess[rows[row], atom], b[rows[row], atom], *around.local[rows[row], atom, :2].unbind(-1)
+    n, step = len(azimuths), 2 * math.pi / len(azimuths)
+    centre = (torch.atan2(y, x) - azimuths[0]) / step
+    half = torch.arccos((excess / b).clamp(-1, 1)) / step - 0.5  # of the middles of places that are taken throughout
+    everywhere = excess < -b
+    first = torch.where(everywhere, 0, (centre - half).floor().long() + 1)
+    last = torch.where(everywhere, n - 1, (centre + half).ceil().long() - 1)
+    n_taken = (last - first + 1).clamp(0, n)
+    first = first % n  # and on beyond the end of the circle, which comes round to its beginning
+    marks = torch.zeros(len(rows), 2 * n + 1, dtype=torch.int32, device=d.device)
+    one = marks.new_ones(len(row))
+    marks.index_put_((row, first), one, accumulate=True)
+    marks.index_put_((row, first + n_taken), -one, accumulate=True)
+    cover = marks[:, :-1].cumsum(1, dtype=torch.int32)
+    nowhere = torch.zeros(len(d), n, dtype=torch.bool, device=d.device)
+    return nowhere.index_copy(0, rows, (cover[:, :n] + cover[:, n:]) > 0)
 
 
 def _distances(local: Tensor, d: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
