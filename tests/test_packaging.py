@@ -25,6 +25,7 @@ SHIPPED = {
     "presets/weaver-small.yaml",
     "kernels/fused.c",
     "kernels/sigmoid.h",
+    "kernels/vector.h",
     "chemistry/view.html",
     "evaluation/references/qm9.safetensors",
     "evaluation/report/page.js",

@@ -10,12 +10,10 @@ from typing import Any
 import pytest
 import typer
 
-import atomweave
 from atomweave.cli.main import app
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-WEIGHTS = Path(atomweave.__file__).parent / "weights" / "weaver-qm9.safetensors"
 
 
 def blocks(language: str) -> list[str]:
@@ -27,7 +25,6 @@ def command_lines() -> list[str]:
     return [line.partition("  #")[0].strip() for line in lines if line.startswith("atomweave ")]
 
 
-@pytest.mark.skipif(not WEIGHTS.exists(), reason="the weights that the README's examples load are not in this checkout")
 def test_python_examples_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}

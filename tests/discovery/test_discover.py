@@ -19,8 +19,6 @@ from atomweave.training.loop import _Run
 
 WEIGHTS = Path(atomweave.__file__).parent / "weights" / "weaver-qm9.safetensors"
 
-pytestmark = pytest.mark.skipif(not WEIGHTS.exists(), reason="the weights that ship are not in this checkout")
-
 OPTIONS = (
     "--minimize", "gap", "--threshold", "4.5", "--method", "gfn2-xtb", "--epochs", "4", "--batch", "2", "-n", "12",
     "--scored", "5", "--before", "3", "--rounds", "1", "--grow", "16", "--budget", "5", "--elite", "6",

@@ -7,16 +7,15 @@
    work. */
 
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "vector.h"
+
 #define HEADS 8
-#define LANES 16
 #define BLOCK (LANES * HEADS) /* as many numbers of each head as a vector has lanes */
 #define MOST_PAIR (3 * LANES)
 #define MOST_STATES 4
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
 #if defined(__clang__) || __GNUC__ >= 12
@@ -25,10 +24,6 @@
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){__VA_ARGS__})
 #endif
 
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef uint32_t uvec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef uint16_t hvec __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 typedef float heads __attribute__((vector_size(4 * HEADS), aligned(4), may_alias));
 typedef uint32_t uheads __attribute__((vector_size(4 * HEADS), aligned(4), may_alias));
 typedef uint16_t hheads __attribute__((vector_size(2 * HEADS), aligned(2), may_alias));
@@ -118,20 +113,10 @@ INLINE heads folded(vec x) {
     return both.halves[0] + both.halves[1];
 }
 
-/* exp of x <= 0, to two units in the last place; 0 where it is below 1e-38. Cephes' polynomial. */
-INLINE vec exponential(vec x) {
-    const vec magic = (vec){0} + 12582912.0f, bound = (vec){0} - 87.0f;
-    const ivec inside = (ivec)(x > bound);
-    x = (vec)((inside & (ivec)x) | (~inside & (ivec)bound));
-    const vec n = (x * 1.44269504f + magic) - magic;
-    const vec f = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    vec p = f * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * f + 8.3334519073e-3f;
-    p = p * f + 4.1665795894e-2f;
-    p = p * f + 1.6666665459e-1f;
-    p = p * f + 5.0000001201e-1f;
-    p = p * f * f + f + 1.0f;
-    return (vec)(((ivec)p + (__builtin_convertvector(n, ivec) << 23)) & inside);
+/* exp of x <= 0; 0 where it is below 1e-38. */
+INLINE vec exponential_or_none(vec x) {
+    const ivec inside = (ivec)(x > (vec){0} - 87.0f);
+    return (vec)((ivec)exponential_of_negative(x) & inside);
 }
 
 /* Heads first to heads last, LANES numbers of each, `stride` from one head's to the next's. A perfect shuffle of vectors i
@@ -223,7 +208,7 @@ INLINE void forward_row(const int half, const int64_t n_pair, const attention *a
     const ivec larger = (ivec)(other > most);
     most = (vec)((larger & (ivec)other) | (~larger & (ivec)most));
     for (int64_t j = 0; j < extent; j += 2) {
-        const vec weight = exponential(*(const vec *)(w->logits + j * HEADS) - most);
+        const vec weight = exponential_or_none(*(const vec *)(w->logits + j * HEADS) - most);
         *(vec *)(weights + j * HEADS) = weight;
         sum += weight;
     }

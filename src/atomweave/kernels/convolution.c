@@ -4,18 +4,14 @@
    channels: the weights of its pairs stay in the second-level cache while all fragments that hold the atom pass by, and
    sums over neighbours stay in registers. A molecule is the unit of parallel work: nothing is shared between two. */
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK 32 /* channels at a time, two vectors */
-#define LANES 16
-#define MAX_ORDERS 13 /* 2 * 6 + 1 */
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 13")
+#include "vector.h"
 
-/* Wherever the machine has no such registers, the compiler takes several smaller ones. */
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+#define BLOCK 32 /* channels at a time, two vectors */
+#define MAX_ORDERS 13 /* 2 * 6 + 1 */
+#define UNROLL _Pragma("GCC unroll 13")
 
 typedef struct {
     int64_t channels, lmax_in, lmax_out, n_atoms, n_rows, n_receivers, rotation_size;

@@ -5,15 +5,11 @@
    products instead of (lmax + 1)^2. Only one sum a ring is kept; the ring that is drawn is evaluated again. */
 
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 
-#define LANES 16
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
+#include "vector.h"
 
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+#define UNROLL _Pragma("GCC unroll 16")
 
 typedef struct {
     int64_t n_rows, channels, n_rings, n_orders, n_azimuths; /* n_azimuths filled up to a multiple of LANES */
@@ -24,26 +20,6 @@ typedef struct {
     const double *uniforms;    /* (n_rows,) in (0, 1) */
     int64_t *ring, *azimuth;   /* (n_rows,) the points drawn */
 } point_draw;
-
-INLINE vec maximum(vec a, vec b) {
-    const ivec choose = (ivec)(a > b);
-    return (vec)((choose & (ivec)a) | (~choose & (ivec)b));
-}
-
-/* exp of x <= 0, to two units in the last place; below -87 it stays at exp(-87). Cephes' polynomial. */
-INLINE vec exponential(vec x) {
-    const vec low = (vec){0} - 87.0f, magic = (vec){0} + 12582912.0f;
-    x = maximum(x, low);
-    const vec n = (x * 1.44269504f + magic) - magic;
-    const vec f = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    vec p = f * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * f + 8.3334519073e-3f;
-    p = p * f + 4.1665795894e-2f;
-    p = p * f + 1.6666665459e-1f;
-    p = p * f + 5.0000001201e-1f;
-    p = p * f * f + f + 1.0f;
-    return (vec)((ivec)p + (__builtin_convertvector(n, ivec) << 23));
-}
 
 INLINE vec values(const point_draw *d, const float *series, int64_t azimuth) {
     vec sum = {0};
@@ -56,7 +32,7 @@ INLINE vec values(const point_draw *d, const float *series, int64_t azimuth) {
 INLINE vec mass(const point_draw *d, const float *series, int64_t azimuth, float peak) {
     vec sum = {0};
     for (int64_t channel = 0; channel < d->channels; channel++)
-        sum += exponential(values(d, series + channel * d->n_rings * d->n_orders, azimuth) - peak);
+        sum += exponential_of_negative(values(d, series + channel * d->n_rings * d->n_orders, azimuth) - peak);
     return sum * *(const vec *)(d->real + azimuth);
 }
 

@@ -4,15 +4,12 @@
    to the receiver's, times one filter a channel. Sums over neighbours stay in registers; a molecule is the unit of parallel
    work. */
 
-#include <stdint.h>
 #include <stdlib.h>
 
-#define LANES 16
-#define MAX_ORDERS 9 /* 2 * 4 + 1 */
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 9")
+#include "vector.h"
 
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+#define MAX_ORDERS 9 /* 2 * 4 + 1 */
+#define UNROLL _Pragma("GCC unroll 9")
 
 typedef struct {
     int64_t filters, n_paths, n_atoms, n_rows, coupling_size;

@@ -6,18 +6,14 @@
    second-level cache. */
 
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES 16
+#include "vector.h"
+
 #define ROWS 4
 #define MAX_TILE 5
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 8")
-
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 typedef struct {
     int64_t n_rows, n_even, n_odd, n_points; /* points of one half, a multiple of 2 * LANES */
@@ -38,26 +34,6 @@ INLINE float total(vec v) {
     float out = 0;
     UNROLL for (int i = 0; i < LANES; i++) out += v[i];
     return out;
-}
-
-INLINE vec maximum(vec a, vec b) {
-    const ivec choose = (ivec)(a > b);
-    return (vec)((choose & (ivec)a) | (~choose & (ivec)b));
-}
-
-/* exp of x <= 0, to two units in the last place; below -87 it stays at exp(-87). Cephes' polynomial. */
-INLINE vec exponential(vec x) {
-    const vec low = (vec){0} - 87.0f, magic = (vec){0} + 12582912.0f;
-    x = maximum(x, low);
-    const vec n = (x * 1.44269504f + magic) - magic;
-    const vec f = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    vec p = f * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * f + 8.3334519073e-3f;
-    p = p * f + 4.1665795894e-2f;
-    p = p * f + 1.6666665459e-1f;
-    p = p * f + 5.0000001201e-1f;
-    p = p * f * f + f + 1.0f;
-    return (vec)((ivec)p + (__builtin_convertvector(n, ivec) << 23));
 }
 
 /* Adds a run of harmonics at two vectors of points, for all rows at hand. */
@@ -132,7 +108,7 @@ int log_integral_rows(const log_integral *a, int64_t first, int64_t last) {
             for (int64_t g = 0; g < n; g += LANES) {
                 vec *e = (vec *)(even + r * n + g), *o = (vec *)(odd + r * n + g);
                 const vec weight = *(const vec *)(a->weights + g);
-                const vec here = exponential(*e + *o - peak), opposite = exponential(*e - *o - peak);
+                const vec here = exponential_of_negative(*e + *o - peak), opposite = exponential_of_negative(*e - *o - peak);
                 *e = weight * (here + opposite);
                 *o = weight * (here - opposite);
                 sum += *e;

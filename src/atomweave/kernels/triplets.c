@@ -5,19 +5,17 @@
    forms them again. A molecule is the unit of parallel work: nothing is shared between two. */
 
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES 16
+#include "vector.h"
+
 #define BASIS 8
 #define MAX_DEGREES 7
 #define COLLINEAR 1e-4f /* as in `triplets.py` */
 #define MAX_HARMONICS (MAX_DEGREES * MAX_DEGREES)
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 8")
 
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef float vec8 __attribute__((vector_size(4 * BASIS), aligned(4), may_alias));
 
 typedef struct {

@@ -39,10 +39,10 @@ from .prefix_graphs import PrefixGraphs
 from .triplets import Triplets, find_triplets, triplet_sum
 
 
-class SphereNetConfig(Config):
-    """Sizes of SphereNet; the defaults are the published ones."""
+class DirectionalConfig(Config):
+    """Sizes that SphereNet and DimeNet++ share; the defaults are the published ones of SphereNet."""
 
-    kind: Literal["spherenet"] = "spherenet"
+    kind: str
     width: int = Field(128, ge=1, description="numbers a feature, of atoms and of edges")
     n_layers: int = Field(4, ge=1, le=1000, description="rounds of messages")
     cutoff: float = Field(5.0, gt=0, description="neighbours are nearer than this, Å")
@@ -53,10 +53,16 @@ class SphereNetConfig(Config):
     n_radial: int = Field(6, ge=1, description="radial functions, and Bessel functions a degree")
 
 
+class SphereNetConfig(DirectionalConfig):
+    """SphereNet's sizes."""
+
+    kind: Literal["spherenet"] = "spherenet"
+
+
 class SphereNet(InvariantEmbedder):
     """The directional message passing network; with angles alone it is DimeNet++ (see there)."""
 
-    def __init__(self, config: SphereNetConfig, n_species: int, with_torsions: bool = True) -> None:
+    def __init__(self, config: DirectionalConfig, n_species: int, with_torsions: bool = True) -> None:
         super().__init__(n_species, config.width, config.cutoff)
         self.config, self.with_torsions = config, with_torsions
         width, n_radial = config.width, config.n_radial
@@ -132,7 +138,7 @@ class DirectionalLayer(nn.Module):
         with_torsions: whether triplets are weighed by their torsion too.
     """
 
-    def __init__(self, config: SphereNetConfig, with_torsions: bool) -> None:
+    def __init__(self, config: DirectionalConfig, with_torsions: bool) -> None:
         super().__init__()
         width, narrow, n_basis = config.width, config.triplet_width, config.basis_width
         n_angular = config.n_spherical * config.n_radial
