@@ -27,7 +27,7 @@ TRAIN_OPTIONS ?= 'model.conditions.names=[gap,polarizability,n_atoms,composition
 RESULTS_MOLECULES ?= 10000
 RESULTS_SEED ?= 1
 RESULTS_LIMIT ?= 300
-RESULTS_WEIGHTS ?= weaver-qm9 symphony-qm9 gspherenet-qm9
+RESULTS_WEIGHTS ?= weaver-qm9 symphony-qm9 gspherenet-qm9 gspherenet-plus-qm9
 RESULTS_SPEEDS ?= startup memory training growing policy naive scaling evaluation molecule_size
 FIGURES ?= shipped_figures octahedron random_signals resolution_study
 GPU_BUNDLE := gpu-bundle/qm9.safetensors
@@ -71,6 +71,7 @@ results: .venv/installed-to-develop $(DATA)
 	$(BIN)/python benchmarks/results record speed-training-gspherenet \
 		benchmarks/training.py --preset gspherenet --molecules 64 --all
 	$(BIN)/python benchmarks/results record speed-growing-gspherenet benchmarks/growing.py --preset gspherenet
+	$(BIN)/python benchmarks/results record speed-scaling-gspherenet benchmarks/scaling.py --preset gspherenet
 	$(BIN)/python benchmarks/results record speed-memory-gspherenet \
 		benchmarks/memory.py --preset gspherenet --molecules 64 --decisions 0 --steps 2
 	for weights in $(RESULTS_WEIGHTS); do $(BIN)/python benchmarks/results record throughput-$$weights \

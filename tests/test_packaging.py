@@ -21,6 +21,7 @@ SHIPPED = {
     "py.typed",
     "weights/weaver-qm9.safetensors",
     "weights/symphony-qm9.safetensors",
+    "weights/gspherenet-plus-qm9.safetensors",
     "weights/gspherenet-qm9.safetensors",
     "presets/weaver-small.yaml",
     "kernels/fused.c",
@@ -106,7 +107,7 @@ def test_sdist_builds_the_same_wheel_and_it_works_in_an_empty_environment(tmp_pa
 
     install(str(wheel))
     cards = atomweave("models")
-    assert all(name in cards for name in ("weaver-qm9", "symphony-qm9", "gspherenet-qm9"))
+    assert all(name in cards for name in ("weaver-qm9", "symphony-qm9", "gspherenet-qm9", "gspherenet-plus-qm9"))
     atomweave("sample", "weaver-qm9", "-n", "4", "-o", "x.xyz")
     install(f"{wheel}[eval]")
     atomweave("sample", "weaver-qm9", "-n", "4", "-o", "x.sdf", "--report", "x.html")

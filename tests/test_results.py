@@ -99,6 +99,7 @@ def test_what_was_not_measured_says_so(folder):
     assert (
         "## Where we stand\n\n**Atomweave** `weaver-qm9`: not measured.\n\n"
         "**Atomweave** `symphony-qm9`: not measured.\n\n**Atomweave** `gspherenet-qm9`: not measured.\n\n"
+        "**Atomweave** `gspherenet-plus-qm9`: not measured.\n\n"
         "## What is measured"
     ) in page
     assert "| training | fragments/s | 16 | 160 | 320 | not measured |  |  |" in page
@@ -247,23 +248,26 @@ def test_throughput_names_what_was_left_out(folder):
 
 
 def test_cost_against_size_is_there_where_it_was_measured(folder, tmp_path):
-    common = {"benchmark": "scaling", "task": "training", **MOMENT}
+    common = {"benchmark": "scaling", "preset": "symphony", "task": "training", **MOMENT}
     keep(
         folder, "scaling",
         {**common, "axis": "n_atoms", "n_atoms": 100, "batch": 8, "fragments_per_second": 40.0},
         {**common, "axis": "n_atoms", "n_atoms": 10, "batch": 8, "fragments_per_second": 800.0},
         {**common, "task": "growing", "axis": "batch", "n_atoms": 18, "batch": 1, "molecules_per_second": 5.0},
+        {**common, "preset": "gspherenet", "axis": "n_atoms", "n_atoms": 10, "batch": 8, "fragments_per_second": 400.0},
     )  # fmt: skip
     page = render(folder)
     assert "Training, 8 molecules at a time:" in page
     assert "| atoms of each molecule | 10 | 100 |" in page
     assert "| ms a fragment | 1.25 | 25 |" in page
     assert "| ms a molecule | 200 |" in page
+    assert "| ms a fragment | 2.5 |" in page.partition("### Preset `gspherenet`")[2]
     write_page(folder)
     assert (tmp_path / "results.md").read_text(encoding="utf-8") == page
     figure = (folder / "scaling.svg").read_text(encoding="utf-8")
     assert figure.count("<svg") == 1
-    assert "growing, one molecule" in figure
+    assert "symphony: growing, one molecule" in figure
+    assert "gspherenet: training, one fragment" in figure
 
 
 def tiny_weights(path: Path) -> None:

@@ -1,6 +1,6 @@
 """How cost grows with the size of molecules and with the batch: a table and a figure, where it was measured.
 
-A record of the benchmark "scaling" is one point: `task` (training or growing), `axis` (n_atoms or batch),
+A record of the benchmark "scaling" is one point: `preset`, `task` (training or growing), `axis` (n_atoms or batch),
 `n_atoms` of each molecule, `batch` (molecules at a time) and `fragments_per_second` or `molecules_per_second`.
 """
 
@@ -20,6 +20,9 @@ from .tables import moment, number, table
 AXES = {"n_atoms": "atoms of each molecule", "batch": "molecules at a time"}
 RATES = {"training": ("fragments_per_second", "fragment"), "growing": ("molecules_per_second", "molecule")}
 
+STYLES = ("o-", "s--")
+"""Of the presets in the figure."""
+
 FIGURE = "scaling.svg"
 
 
@@ -29,12 +32,16 @@ def scaling(records: Sequence[Record]) -> str:
     if not points:
         return ""
     parts = ["## Cost against size and batch", f"![Milliseconds against size and batch](results/{FIGURE})"]
-    for axis, label in AXES.items():
-        for task in RATES:
-            line = _line(points, task, axis)
-            if line:
-                parts.append(_table(line, task, axis, label))
-    return "\n\n".join([*parts, f"Measured on {moment(points[-1])}."])
+    for preset in _presets(points):
+        of_preset = [point for point in points if point["preset"] == preset]
+        parts.append(f"### Preset `{preset}`")
+        for axis, label in AXES.items():
+            for task in RATES:
+                line = _line(of_preset, task, axis)
+                if line:
+                    parts.append(_table(line, task, axis, label))
+        parts.append(f"Measured on {moment(of_preset[-1])}.")
+    return "\n\n".join(parts)
 
 
 def draw_scaling(records: Sequence[Record], folder: Path) -> None:
@@ -49,11 +56,12 @@ def draw_scaling(records: Sequence[Record], folder: Path) -> None:
     figure, panels = new_figure(len(AXES))
     for panel, (axis, label) in zip(panels, AXES.items(), strict=True):
         ticks = sorted({point[axis] for point in points if point["axis"] == axis})
-        for colour, (task, (_, what)) in zip(COLOURS, RATES.items(), strict=False):
-            line = _line(points, task, axis)
-            if line:
-                x, y = [point[axis] for point in line], [cost(point) for point in line]
-                panel.plot(x, y, "o-", color=colour, label=f"{task}, one {what}")
+        for style, preset in zip(STYLES, _presets(points), strict=False):
+            for colour, (task, (_, what)) in zip(COLOURS, RATES.items(), strict=False):
+                line = _line([point for point in points if point["preset"] == preset], task, axis)
+                if line:
+                    x, y = [point[axis] for point in line], [cost(point) for point in line]
+                    panel.plot(x, y, style, color=colour, label=f"{preset}: {task}, one {what}")
         panel.set(xlabel=label, ylabel="milliseconds", xscale="log", yscale="log")
         panel.set_xticks(ticks, [str(tick) for tick in ticks])
         panel.minorticks_off()
@@ -66,6 +74,10 @@ def draw_scaling(records: Sequence[Record], folder: Path) -> None:
 def cost(point: Record) -> float:
     """Return the milliseconds that one fragment or molecule of a point takes."""
     return 1000 / point[RATES[point["task"]][0]]
+
+
+def _presets(points: Sequence[Record]) -> list[str]:
+    return sorted({point["preset"] for point in points}, reverse=True)
 
 
 def _line(points: Sequence[Record], task: str, axis: str) -> list[Record]:

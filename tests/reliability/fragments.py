@@ -24,7 +24,7 @@ from laws.fixed import DTYPES, RELATIVE, SHIFT, padded
 
 from .counts import Count, check
 
-REFLECTS = {"symphony-qm9": True, "gspherenet-qm9": False, "weaver-qm9": False}
+REFLECTS = {"symphony-qm9": True, "gspherenet-qm9": False, "gspherenet-plus-qm9": False, "weaver-qm9": False}
 """Weights that ship -> whether the model claims that mirror images are equally likely."""
 
 READS_ORDER = {"weaver-qm9"}
