@@ -19,8 +19,9 @@ from atomweave.memory import keep_freed_memory
 
 keep_freed_memory()  # before torch allocates anything
 
-from figure_style import COLOURS, command_line, new_figure, print_table, save  # noqa: E402
+from figure_style import COLOURS, new_figure, print_table, save  # noqa: E402
 from grown_sample import bars, grow_and_judge  # noqa: E402
+from teaching import splits_of, study_options, taught  # noqa: E402
 
 import atomweave  # noqa: E402
 from atomweave.cli.verdicts import assess_attempts  # noqa: E402
@@ -28,9 +29,7 @@ from atomweave.data.store import MoleculeStore  # noqa: E402
 from atomweave.evaluation.completion import BENCHMARKS, Cases  # noqa: E402
 from atomweave.growth.completion import complete  # noqa: E402
 from atomweave.training.config import RunConfig, load_config  # noqa: E402
-from atomweave.training.loop import train  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent
 ORDERS = {
     "nearest first": [],
     # Any pair up to 0.7 Å longer than the shortest is admissible, which is every bond and hardly anything else.
@@ -47,9 +46,7 @@ SMALL = [
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Train, complete, print, draw; return the numbers."""
-    parser = command_line(__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / "data" / "qm9.safetensors", help="store (make qm9)")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "completion_study", help="folder of the runs")
+    parser = study_options(__doc__, "completion_study")
     parser.add_argument("--steps", type=int, nargs="+", default=[500, 1500, 4500], help="when to ask; ascending")
     parser.add_argument("--molecules", type=int, default=200, help="that lose their hydrogens, a split (default 200)")
     parser.add_argument("-n", "--grown", type=int, default=1000, help="molecules grown from nothing (default 1000)")
@@ -61,9 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     for order, changes in ORDERS.items():
         for steps in sorted(options.steps):
             run = options.runs / order.replace(" ", "_").replace(",", "")
-            outcome = train(_config(changes, steps, options, store), store, run, data_name=options.data.name)
-            if not outcome.finished:
-                raise SystemExit(f"stopped: {outcome.reason}; run the same command again to go on.")
+            taught(_config(changes, steps, options, store), store, run, options.data)
             rows.append({"order": order, "steps": steps, **_asked(run / "last.safetensors", store, options)})
             print_table(list(rows[-1]), [list(rows[-1].values())])
     numbers = {
@@ -100,15 +95,13 @@ def _molecules(store: MoleculeStore, number: int) -> dict[str, Any]:
 
 
 def _config(changes: Sequence[str], steps: int, options: Any, store: MoleculeStore) -> RunConfig:
-    splits = store.splits
     return load_config(
         "symphony-small",
         [
             f"training.seed={options.seed}",
             f"training.n_steps={steps}",
             "training.ema_decay=0.99",
-            f"training.train_split={'edm/train' if 'edm/train' in splits else 'all'}",
-            f"training.valid_split={'edm/valid' if 'edm/valid' in splits else 'all'}",
+            *splits_of(store),
             "training.samples_every=null",
             "training.device=cpu",
             *(SMALL if options.quick else []),

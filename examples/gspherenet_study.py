@@ -18,8 +18,9 @@ from atomweave.memory import keep_freed_memory
 keep_freed_memory()  # before torch allocates anything
 
 import torch  # noqa: E402
-from figure_style import COLOURS, command_line, new_figure, print_table, save, save_numbers  # noqa: E402
+from figure_style import COLOURS, new_figure, print_table, save, save_numbers  # noqa: E402
 from grown_sample import bars  # noqa: E402
+from teaching import splits_of, study_options, taught  # noqa: E402
 
 import atomweave  # noqa: E402
 from atomweave.data.store import MoleculeStore  # noqa: E402
@@ -29,13 +30,11 @@ from atomweave.evaluation.evaluate import score  # noqa: E402
 from atomweave.evaluation.suites import Settings, suite_named  # noqa: E402
 from atomweave.models.base import TEMPERATURES, Temperatures  # noqa: E402
 from atomweave.training.config import RunConfig, load_config  # noqa: E402
-from atomweave.training.loop import train  # noqa: E402
 
 if TYPE_CHECKING:
     from atomweave.models.base import Model
 
 NAME = "gspherenet_study"
-ROOT = Path(__file__).resolve().parent.parent
 MOLECULES_PER_BATCH = 32
 SIZE = [
     "model.embedder.width=32",
@@ -94,9 +93,7 @@ GROWN_AT = {"published": TEMPERATURES["published"], "1": Temperatures()}
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Train, grow, print, draw; return the numbers."""
-    parser = command_line(__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / "data" / "qm9.safetensors", help="store (make qm9)")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "gspherenet_study", help="folder of the runs")
+    parser = study_options(__doc__, NAME)
     parser.add_argument("--steps", type=int, default=3125, help=f"of {MOLECULES_PER_BATCH} molecules (default 3125)")
     parser.add_argument("-n", "--molecules", type=int, default=2000, help="attempts a variant (default 2000)")
     parser.add_argument("--only", nargs="+", metavar="VARIANT", choices=list(VARIANTS), help="some of them")
@@ -115,9 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         if any(row["variant"] == name for row in numbers["variants"]):
             continue
         run = options.runs / name.replace(" ", "_").replace(",", "")
-        outcome = train(_config(name, options, store), store, run, data_name=options.data.name)
-        if not outcome.finished:
-            raise SystemExit(f"stopped: {outcome.reason}; run the same command again to go on.")
+        outcome = taught(_config(name, options, store), store, run, options.data)
         loss = outcome.best.value if outcome.best is not None else None
         model = atomweave.load(run / "last.safetensors")
         for at, temperatures in GROWN_AT.items():
@@ -164,7 +159,7 @@ def _measures(model: Model, options: Any, temperatures: Temperatures) -> dict[st
 
 
 def _config(name: str, options: Any, store: MoleculeStore) -> RunConfig:
-    steps, splits = options.steps, store.splits
+    steps = options.steps
     small = ["model.embedder.n_layers=1"] if options.quick else []
     return load_config(
         "gspherenet-small",
@@ -175,8 +170,7 @@ def _config(name: str, options: Any, store: MoleculeStore) -> RunConfig:
             f"training.molecules_per_batch={MOLECULES_PER_BATCH}",
             "training.learning_rate=0.001",
             f"training.schedule={{kind: cosine, warmup_steps: {min(100, steps // 2)}, final_fraction: 0.02}}",
-            f"training.train_split={'edm/train' if 'edm/train' in splits else 'all'}",
-            f"training.valid_split={'edm/valid' if 'edm/valid' in splits else 'all'}",
+            *splits_of(store),
             f"training.validation_every={steps}",
             "training.samples_every=null",
             "training.device=cpu",

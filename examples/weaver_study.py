@@ -7,7 +7,6 @@ are tried on the first. A run that is stopped goes on where it was; runs that ar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from atomweave.memory import keep_freed_memory
@@ -15,16 +14,15 @@ from atomweave.memory import keep_freed_memory
 keep_freed_memory()  # before torch allocates anything
 
 import torch  # noqa: E402
-from figure_style import COLOURS, command_line, new_figure, print_table, save  # noqa: E402
+from figure_style import COLOURS, new_figure, print_table, save  # noqa: E402
 from grown_sample import bars, grow_and_judge  # noqa: E402
+from teaching import splits_of, study_options, taught  # noqa: E402
 
 import atomweave  # noqa: E402
 from atomweave.data.store import MoleculeStore  # noqa: E402
 from atomweave.models.base import Temperatures  # noqa: E402
 from atomweave.training.config import RunConfig, load_config  # noqa: E402
-from atomweave.training.loop import train  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent
 MOLECULES_PER_BATCH = 128
 VARIANTS: dict[str, list[str]] = {
     "weaver-small": [],
@@ -66,9 +64,7 @@ TEMPERATURES = (0.3, 0.5, 0.8)
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Train, grow, print, draw; return the numbers."""
-    parser = command_line(__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / "data" / "qm9.safetensors", help="store (make qm9)")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "weaver_study", help="folder of the runs")
+    parser = study_options(__doc__, "weaver_study")
     parser.add_argument("--steps", type=int, default=500, help=f"of {MOLECULES_PER_BATCH} molecules (default 500)")
     parser.add_argument("-n", "--molecules", type=int, default=2000, help="attempts a variant (default 2000)")
     parser.add_argument("--only", nargs="+", metavar="VARIANT", choices=list(VARIANTS), help="some of them")
@@ -79,9 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     rows = []
     for name in options.only or VARIANTS:
         run = options.runs / name.replace(" ", "_")
-        outcome = train(_config(name, options, store), store, run, data_name=options.data.name)
-        if not outcome.finished:
-            raise SystemExit(f"stopped: {outcome.reason}; run the same command again to go on.")
+        outcome = taught(_config(name, options, store), store, run, options.data)
         model = atomweave.load(run / "last.safetensors")
         for temperature in (1.0, *(TEMPERATURES if name == "weaver-small" else ())):
             at = Temperatures(focus=temperature, position=temperature)
@@ -103,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def _config(name: str, options: Any, store: MoleculeStore) -> RunConfig:
-    steps, splits = options.steps, store.splits
+    steps = options.steps
     small = ["model.width=16", "model.n_heads=2", "model.n_encoder_layers=1", "model.n_decoder_layers=1"]
     return load_config(
         "weaver-small",
@@ -113,8 +107,7 @@ def _config(name: str, options: Any, store: MoleculeStore) -> RunConfig:
             f"training.molecules_per_batch={MOLECULES_PER_BATCH}",
             f"training.schedule.warmup_steps={min(100, steps // 2)}",
             "training.ema_decay=0.99",
-            f"training.train_split={'edm/train' if 'edm/train' in splits else 'all'}",
-            f"training.valid_split={'edm/valid' if 'edm/valid' in splits else 'all'}",
+            *splits_of(store),
             f"training.validation_every={steps}",
             "training.samples_every=null",
             "training.device=cpu",
