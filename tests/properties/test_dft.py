@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from atomweave.chemistry.xtb import relax as relax_xtb
 from atomweave.properties import dft, field
 from atomweave.properties.calculate import calculate
-from atomweave.properties.methods import DFT_SETTINGS, QM9_LEVEL, parse_method
+from atomweave.properties.methods import QM9_LEVEL, parse_method
 from atomweave.properties.reasons import NO_EMPTY_ORBITAL, NO_PARAMETERS, NOT_CONVERGED
 from atomweave.properties.units import BOHR, DEBYE, HARTREE
 from reference import kohn_sham
@@ -138,16 +136,34 @@ def test_a_field_that_fails_is_tried_again_with_short_steps(monkeypatch):
 
 def test_a_field_whose_rounds_run_out_is_not_converged(monkeypatch):
     monkeypatch.setattr(field, "MAX_ROUNDS", 1)
+    assert calculate(WATER, WATER_POSITIONS, ["energy"], QM9).reason == NOT_CONVERGED
+    monkeypatch.setattr(field, "MAX_ROUNDS", 0)
     assert calculate(WATER, WATER_POSITIONS, ["gap"], QM9).reason == NOT_CONVERGED
+
+
+@pytest.mark.parametrize("molecule", [(WATER, WATER_POSITIONS), hydrogen_fluoride()])
+def test_levels_of_fitted_integrals_are_those_of_the_exact_ones(molecule):
+    equations = dft._equations(*molecule, QM9)
+    fitted, exact = field.fitted_levels(equations, 2e-5), field.converged_field(equations, 2e-5)
+    frontier = slice(equations.n_occupied - 1, equations.n_occupied + 1)
+    np.testing.assert_allclose(fitted.energies[frontier], exact.energies[frontier], atol=2e-5)
+
+
+def test_a_level_is_the_same_whatever_else_is_asked_for(water):
+    alone = calculate(WATER, WATER_POSITIONS, ["gap", "homo"], QM9).values
+    assert alone == {name: water.values[name] for name in ("gap", "homo")}
 
 
 def test_forces_are_the_slope_of_the_energy():
     numbers, positions = hydrogen_fluoride()
     step = 1e-3  # Å
-    method = replace(QM9, settings={**DFT_SETTINGS, "orbital_gradient": 1e-7})
-    slope = dft.energy_gradient(dft._field(numbers, positions, method))[1] / BOHR
+
+    def field_of(positions):
+        return field.converged_field(dft._equations(numbers, positions, QM9), 1e-7)
+
+    slope = dft.energy_gradient(field_of(positions))[1] / BOHR
     moved = np.array([[0, 0, 0], [0, 0, step]])
-    energies = [dft._field(numbers, positions + sign * moved, method).energy for sign in (1, -1)]
+    energies = [field_of(positions + sign * moved).energy for sign in (1, -1)]
     assert slope[2] == pytest.approx((energies[0] - energies[1]) / (2 * step), abs=3e-4)
     assert slope[2] * 0.3 == pytest.approx(slope[0] * 0.71, abs=1e-4)  # along the bond
 

@@ -11,7 +11,7 @@ from ..chemistry.minimiser import minimise, model_hessian
 from ..errors import MissingDependencyError
 from ..species import SYMBOLS
 from . import mixed_basis
-from .field import Field, converged_field
+from .field import Equations, Field, converged_field, fitted_levels
 from .methods import PACKAGED, PROPERTIES, QM9_BASIS
 from .reasons import NO_EMPTY_ORBITAL, NO_PARAMETERS, NOT_CONVERGED, NOT_RELAXED, Unavailable
 from .response import polarizability
@@ -19,6 +19,9 @@ from .units import BOHR, DEBYE, HARTREE
 
 if TYPE_CHECKING:
     from .methods import Method
+
+LEVELS = {"homo", "lumo", "gap"}
+"""What energies of frontier orbitals say."""
 
 MEMORY = 3_000
 """MB; integrals that need no more are kept, others made again whenever they are needed."""
@@ -37,22 +40,36 @@ def values(
     from pyscf import lib
 
     with lib.with_omp_threads(threads):
-        field = _field(numbers, positions, method)
-        homo = field.energies[field.n_occupied - 1] * HARTREE
-        calculated = {"homo": homo, "energy": field.energy * HARTREE}
-        if {"gap", "lumo", "polarizability"} & set(properties):
-            if field.n_occupied == len(field.energies):
-                raise Unavailable(NO_EMPTY_ORBITAL)
-            lumo = field.energies[field.n_occupied] * HARTREE
-            calculated |= {"lumo": lumo, "gap": lumo - homo}
-        if "dipole" in properties:
-            dipole = field.exact.dip_moment(field.exact.mol, field.density, unit="AU", verbose=0)
-            calculated["dipole"] = np.linalg.norm(dipole) * DEBYE
-        if "polarizability" in properties:
-            calculated["polarizability"] = polarizability(field, float(method.settings["polarizability_error"]))
-        for name in set(properties) - set(calculated):
-            calculated[name] = PROPERTIES[name].read["pyscf"](field)
+        equations = _equations(numbers, positions, method)
+        if {"gap", "lumo", "polarizability"} & set(properties) and equations.n_occupied == equations.basis.shape[1]:
+            raise Unavailable(NO_EMPTY_ORBITAL)
+        tolerance = float(method.settings["orbital_gradient"])
+        calculated: dict[str, float] = {}
+        if set(properties) & LEVELS and method.basis == method.settings["fitted_levels"]:
+            calculated = _levels(fitted_levels(equations, tolerance).energies, equations.n_occupied)
+        if set(properties) - set(calculated):
+            calculated = _of_field(converged_field(equations, tolerance), properties, method) | calculated
     return {name: float(calculated[name]) for name in properties}
+
+
+def _levels(energies: np.ndarray, n_occupied: int) -> dict[str, float]:
+    """Return the frontier orbitals' energies in eV; of the highest occupied alone where no orbital is empty."""
+    homo = float(energies[n_occupied - 1]) * HARTREE
+    if n_occupied == len(energies):
+        return {"homo": homo}
+    lumo = float(energies[n_occupied]) * HARTREE
+    return {"homo": homo, "lumo": lumo, "gap": lumo - homo}
+
+
+def _of_field(field: Field, properties: Sequence[str], method: Method) -> dict[str, float]:
+    """Return the properties of a field, and others that come with them."""
+    found = _levels(field.energies, field.n_occupied) | {"energy": field.energy * HARTREE}
+    if "dipole" in properties:
+        dipole = field.exact.dip_moment(field.exact.mol, field.density, unit="AU", verbose=0)
+        found["dipole"] = float(np.linalg.norm(dipole)) * DEBYE
+    if "polarizability" in properties:
+        found["polarizability"] = polarizability(field, float(method.settings["polarizability_error"]))
+    return found | {name: PROPERTIES[name].read["pyscf"](field) for name in set(properties) - set(found)}
 
 
 def minimum(numbers: np.ndarray, positions: np.ndarray, method: Method, threads: int = 1) -> np.ndarray:
@@ -70,7 +87,7 @@ def minimum(numbers: np.ndarray, positions: np.ndarray, method: Method, threads:
     def energy_of(positions: np.ndarray) -> tuple[float, np.ndarray] | None:
         nonlocal density
         try:
-            field = _field(numbers, positions, method, density)
+            field = converged_field(_equations(numbers, positions, method), tolerance, density)
         except Unavailable as unavailable:
             if unavailable.reason != NOT_CONVERGED:
                 raise
@@ -78,6 +95,7 @@ def minimum(numbers: np.ndarray, positions: np.ndarray, method: Method, threads:
         density = field.density
         return field.energy * HARTREE, energy_gradient(field) * (HARTREE / BOHR)
 
+    tolerance = float(method.settings["orbital_gradient"])
     threshold, most = float(method.settings["relaxed_force"]), int(method.settings["relaxed_energies"])
     with lib.with_omp_threads(threads):
         found = minimise(energy_of, positions, model_hessian(numbers, positions), threshold, most)
@@ -109,10 +127,10 @@ def require_pyscf() -> None:
         ) from None
 
 
-def _field(numbers: np.ndarray, positions: np.ndarray, method: Method, guess: np.ndarray | None = None) -> Field:
+def _equations(numbers: np.ndarray, positions: np.ndarray, method: Method) -> Equations:
     mol = _mol(numbers, positions, method.basis)
     functions = mixed_basis.span(mol) if method.basis == QM9_BASIS else np.eye(mol.nao)
-    return converged_field(mol, method.functional, functions, method.settings, guess)
+    return Equations.of(mol, method.functional, functions, method.settings)
 
 
 def _mol(numbers: np.ndarray, positions: np.ndarray, basis: str) -> Any:
