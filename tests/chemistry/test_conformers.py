@@ -36,6 +36,12 @@ def test_a_conformer_has_the_bonds_of_its_smiles(smiles):
     assert Chem.MolToSmiles(perceived) == Chem.CanonSmiles(smiles)
 
 
+def test_a_fat_is_embedded_from_random_coordinates():
+    acid = "OC(=O)" + "C" * 16 + "C"
+    found = embed(f"C({acid})C({acid})C{acid}", 1, 1)
+    assert (found.reason, len(found.numbers)) == ("", 173)
+
+
 @pytest.mark.parametrize(("smiles", "reason"), REFUSED.items())
 def test_what_cannot_be_embedded_says_why(smiles, reason):
     found = unpack_conformer(answer(pack_request(smiles, 0), {"n_conformers": 1}))

@@ -121,7 +121,9 @@ def embed(smiles: str, n_conformers: int, seed: int) -> Conformer:
         options: Any = rdDistGeom.ETKDGv3()
         options.randomSeed = seed % (2**31 - 1)  # RDKit takes a C int
         if not len(rdDistGeom.EmbedMultipleConfs(mol, n_conformers, options)):
-            return Conformer.none(NOT_EMBEDDED)
+            options.useRandomCoords = True  # slower; reaches large flexible molecules such as fats
+            if not len(rdDistGeom.EmbedMultipleConfs(mol, n_conformers, options)):
+                return Conformer.none(NOT_EMBEDDED)
         relaxed = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(mol, 1, MOST_STEPS, "MMFF94s")
     energies = np.array([energy if unfinished == 0 else np.inf for unfinished, energy in relaxed])
     lowest = int(energies.argmin())
