@@ -54,12 +54,21 @@
     }
     return atoms;
   };
+  // zoomTo shows a sphere through the outermost nucleus, of 5 Å at least: a wide margin for small molecules, and none
+  // for the atoms at the edge of large ones, which stand nearer to the camera when they are turned.
+  const fitting = (positions) => {
+    const n = positions.length / 3;
+    const middle = [0, 1, 2].map((d) => positions.reduce((sum, x, i) => (i % 3 === d ? sum + x : sum), 0) / n);
+    let radius = 0;
+    for (let i = 0; i < n; i++) radius = Math.max(radius, Math.hypot(...middle.map((x, d) => positions[3 * i + d] - x)));
+    return Math.min(1.12, Math.max(radius, 5) / (1.08 * radius + 0.6));
+  };
   const show = (part, molecule) => {
     part.viewer.removeAllModels();
     part.viewer.addModel().addAtoms(atomsOf(molecule));
     part.viewer.setStyle({}, style());
     part.viewer.zoomTo();
-    part.viewer.zoom(1.12); // its own margin is wide
+    part.viewer.zoom(fitting(molecule.positions));
     if (molecule.view) part.viewer.setView(molecule.view, true);
     else part.viewer.rotate(25, { x: 1, y: 1, z: 0 });
     part.viewer.render();
