@@ -10,6 +10,7 @@ from atomweave.properties import dft, field
 from atomweave.properties.calculate import calculate
 from atomweave.properties.methods import QM9_LEVEL, parse_method
 from atomweave.properties.reasons import NO_EMPTY_ORBITAL, NO_PARAMETERS, NOT_CONVERGED
+from atomweave.properties.response import polarizability
 from atomweave.properties.units import BOHR, DEBYE, HARTREE
 from reference import kohn_sham
 
@@ -142,16 +143,17 @@ def test_a_field_whose_rounds_run_out_is_not_converged(monkeypatch):
 
 
 @pytest.mark.parametrize("molecule", [(WATER, WATER_POSITIONS), hydrogen_fluoride()])
-def test_levels_of_fitted_integrals_are_those_of_the_exact_ones(molecule):
+def test_fitted_integrals_give_levels_and_polarizabilities_of_the_exact_ones(molecule):
     equations = dft._equations(*molecule, QM9)
-    fitted, exact = field.fitted_levels(equations, 2e-5), field.converged_field(equations, 2e-5)
+    fitted, exact = field.fitted_field(equations, 2e-5), field.exact_field(equations, 2e-5)
     frontier = slice(equations.n_occupied - 1, equations.n_occupied + 1)
     np.testing.assert_allclose(fitted.energies[frontier], exact.energies[frontier], atol=2e-5)
+    assert polarizability(fitted, 1e-4) == pytest.approx(polarizability(exact, 1e-4), abs=2e-3)
 
 
 def test_a_level_is_the_same_whatever_else_is_asked_for(water):
-    alone = calculate(WATER, WATER_POSITIONS, ["gap", "homo"], QM9).values
-    assert alone == {name: water.values[name] for name in ("gap", "homo")}
+    alone = calculate(WATER, WATER_POSITIONS, ["polarizability", "homo"], QM9).values
+    assert alone == {name: water.values[name] for name in ("polarizability", "homo")}
 
 
 def test_forces_are_the_slope_of_the_energy():
@@ -159,7 +161,7 @@ def test_forces_are_the_slope_of_the_energy():
     step = 1e-3  # Å
 
     def field_of(positions):
-        return field.converged_field(dft._equations(numbers, positions, QM9), 1e-7)
+        return field.exact_field(dft._equations(numbers, positions, QM9), 1e-7)
 
     slope = dft.energy_gradient(field_of(positions))[1] / BOHR
     moved = np.array([[0, 0, 0], [0, 0, step]])
@@ -190,8 +192,8 @@ def test_pyscf_keeps_to_its_threads(monkeypatch, threads):
     from pyscf import lib
 
     before, seen = lib.num_threads(), []
-    solve = dft.converged_field
-    monkeypatch.setattr(dft, "converged_field", lambda *given: seen.append(lib.num_threads()) or solve(*given))
+    solve = dft.exact_field
+    monkeypatch.setattr(dft, "exact_field", lambda *given: seen.append(lib.num_threads()) or solve(*given))
     calculate(HYDROGEN, hydrogen(), ["energy"], SMALL, relax=True, threads=threads)
     assert set(seen) == {threads}
     assert lib.num_threads() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..chemistry.minimiser import minimise, model_hessian
 from ..errors import MissingDependencyError
 from ..species import SYMBOLS
 from . import mixed_basis
-from .field import Equations, Field, converged_field, fitted_levels
+from .field import Equations, ExactField, Field, exact_field, fitted_field
 from .methods import PACKAGED, PROPERTIES, QM9_BASIS
 from .reasons import NO_EMPTY_ORBITAL, NO_PARAMETERS, NOT_CONVERGED, NOT_RELAXED, Unavailable
 from .response import polarizability
@@ -20,8 +21,8 @@ from .units import BOHR, DEBYE, HARTREE
 if TYPE_CHECKING:
     from .methods import Method
 
-LEVELS = {"homo", "lumo", "gap"}
-"""What energies of frontier orbitals say."""
+FITTED = {"homo", "lumo", "gap", "polarizability"}
+"""What orbitals and their energies say; in the basis where that was tried, integrals are fitted for it."""
 
 MEMORY = 3_000
 """MB; integrals that need no more are kept, others made again whenever they are needed."""
@@ -44,32 +45,36 @@ def values(
         if {"gap", "lumo", "polarizability"} & set(properties) and equations.n_occupied == equations.basis.shape[1]:
             raise Unavailable(NO_EMPTY_ORBITAL)
         tolerance = float(method.settings["orbital_gradient"])
+        fitted = set(properties) & FITTED if method.basis == method.settings["fitted"] else set()
         calculated: dict[str, float] = {}
-        if set(properties) & LEVELS and method.basis == method.settings["fitted_levels"]:
-            calculated = _levels(fitted_levels(equations, tolerance).energies, equations.n_occupied)
+        if fitted:
+            calculated = _of_orbitals(fitted_field(equations, tolerance), fitted, method)
         if set(properties) - set(calculated):
-            calculated = _of_field(converged_field(equations, tolerance), properties, method) | calculated
+            calculated |= _of_field(exact_field(equations, tolerance), set(properties) - set(calculated), method)
     return {name: float(calculated[name]) for name in properties}
 
 
-def _levels(energies: np.ndarray, n_occupied: int) -> dict[str, float]:
-    """Return the frontier orbitals' energies in eV; of the highest occupied alone where no orbital is empty."""
-    homo = float(energies[n_occupied - 1]) * HARTREE
-    if n_occupied == len(energies):
-        return {"homo": homo}
-    lumo = float(energies[n_occupied]) * HARTREE
-    return {"homo": homo, "lumo": lumo, "gap": lumo - homo}
-
-
-def _of_field(field: Field, properties: Sequence[str], method: Method) -> dict[str, float]:
-    """Return the properties of a field, and others that come with them."""
-    found = _levels(field.energies, field.n_occupied) | {"energy": field.energy * HARTREE}
+def _of_field(field: ExactField, properties: AbstractSet[str], method: Method) -> dict[str, float]:
+    """Return properties of a field."""
+    found = _of_orbitals(field, properties, method)
+    if "energy" in properties:
+        found["energy"] = field.energy * HARTREE
     if "dipole" in properties:
         dipole = field.exact.dip_moment(field.exact.mol, field.density, unit="AU", verbose=0)
         found["dipole"] = float(np.linalg.norm(dipole)) * DEBYE
+    return found | {name: PROPERTIES[name].read["pyscf"](field) for name in properties - set(found)}
+
+
+def _of_orbitals(field: Field, properties: AbstractSet[str], method: Method) -> dict[str, float]:
+    """Return those of the properties that orbitals and their energies say."""
+    frontier = {"homo": float(field.energies[field.n_occupied - 1]) * HARTREE}
+    if {"lumo", "gap"} & properties:
+        frontier["lumo"] = float(field.energies[field.n_occupied]) * HARTREE
+        frontier["gap"] = frontier["lumo"] - frontier["homo"]
+    found = {name: value for name, value in frontier.items() if name in properties}
     if "polarizability" in properties:
         found["polarizability"] = polarizability(field, float(method.settings["polarizability_error"]))
-    return found | {name: PROPERTIES[name].read["pyscf"](field) for name in set(properties) - set(found)}
+    return found
 
 
 def minimum(numbers: np.ndarray, positions: np.ndarray, method: Method, threads: int = 1) -> np.ndarray:
@@ -87,7 +92,7 @@ def minimum(numbers: np.ndarray, positions: np.ndarray, method: Method, threads:
     def energy_of(positions: np.ndarray) -> tuple[float, np.ndarray] | None:
         nonlocal density
         try:
-            field = converged_field(_equations(numbers, positions, method), tolerance, density)
+            field = exact_field(_equations(numbers, positions, method), tolerance, density)
         except Unavailable as unavailable:
             if unavailable.reason != NOT_CONVERGED:
                 raise
@@ -106,7 +111,7 @@ def minimum(numbers: np.ndarray, positions: np.ndarray, method: Method, threads:
     return found.positions
 
 
-def energy_gradient(field: Field) -> np.ndarray:
+def energy_gradient(field: ExactField) -> np.ndarray:
     """Return the gradient of the energy by the positions, (n_atoms, 3) Hartree/Bohr.
 
     Orbitals of the mixed basis are fixed combinations of Cartesian functions, so that the ordinary formula over those

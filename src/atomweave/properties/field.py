@@ -7,8 +7,9 @@ these are solved again. That correction hardly depends on the density: the orbit
 the exact equations, which is what decides. The second exact Fock matrix comes from the first and the small change of
 the density, so that many integrals are screened away. Nothing fitted is left in the result.
 
-Of that hundredth of an eV the coarse grid makes all but a hundredth part. Where orbital energies alone are wanted, the
-fine grid is therefore all that is corrected for, in the same way, and no four-centre integral is made.
+Of that hundredth of an eV the coarse grid makes all but a hundredth part. Where orbitals and their energies are all
+that is wanted, the fine grid is therefore all that is corrected for, in the same way, and no four-centre integral is
+made.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class Equations:
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """A converged field of a neutral closed shell.
+    """Orbitals that make their own field, of a neutral closed shell.
 
     Attributes:
         exact: PySCF's `RKS` with exact integrals on the fine grid.
@@ -126,8 +127,6 @@ class Field:
         coefficients: (n_functions, n_orbitals), orbitals in ascending order over the molecule's functions.
         energies: (n_orbitals,) Hartree.
         n_occupied: how many orbitals hold two electrons.
-        density: (n_functions, n_functions).
-        energy: total, Hartree.
     """
 
     exact: Any
@@ -135,8 +134,6 @@ class Field:
     coefficients: np.ndarray
     energies: np.ndarray
     n_occupied: int
-    density: np.ndarray
-    energy: float
 
     @property
     def occupied(self) -> np.ndarray:
@@ -154,10 +151,23 @@ class Field:
         return np.where(np.arange(len(self.energies)) < self.n_occupied, 2.0, 0.0)
 
 
-def fitted_levels(equations: Equations, tolerance: float) -> Orbitals:
-    """Return the orbitals that fitted integrals give with exchange and correlation of the fine grid.
+@dataclass(frozen=True, eq=False)
+class ExactField(Field):
+    """The field of the exact integrals.
 
-    In QM9's basis their gap is that of the exact integrals to some 0.1 meV (`docs/scale.md`).
+    Attributes:
+        density: (n_functions, n_functions).
+        energy: total, Hartree.
+    """
+
+    density: np.ndarray
+    energy: float
+
+
+def fitted_field(equations: Equations, tolerance: float) -> Field:
+    """Return the field of fitted integrals with exchange and correlation of the fine grid.
+
+    In QM9's basis its gap is that of the exact integrals to some 0.1 meV.
 
     Args:
         equations: of the molecule.
@@ -174,12 +184,13 @@ def fitted_levels(equations: Equations, tolerance: float) -> Orbitals:
         gradient = orbitals.gradient(equations.fock(correction + fitted.get_veff(mol, density)))
         orbitals = equations.solved(orbitals, tolerance, correction)
         if GOOD_FOR * gradient < tolerance:
-            return orbitals
+            coefficients = equations.basis @ orbitals.coefficients
+            return Field(exact, fitted, coefficients, orbitals.energies, equations.n_occupied)
     raise Unavailable(NOT_CONVERGED)
 
 
-def converged_field(equations: Equations, tolerance: float, guess: np.ndarray | None = None) -> Field:
-    """Solve the Kohn-Sham equations.
+def exact_field(equations: Equations, tolerance: float, guess: np.ndarray | None = None) -> ExactField:
+    """Solve the Kohn-Sham equations of the exact integrals.
 
     Args:
         equations: of the molecule.
@@ -203,7 +214,7 @@ def converged_field(equations: Equations, tolerance: float, guess: np.ndarray | 
             energy = float(exact.energy_tot(density, equations.core, potential))
             final = _same_occupied(Orbitals.of(fock, n_occupied), orbitals)
             coefficients = equations.basis @ final.coefficients
-            return Field(exact, fitted, coefficients, final.energies, n_occupied, np.asarray(density), energy)
+            return ExactField(exact, fitted, coefficients, final.energies, n_occupied, np.asarray(density), energy)
         correction = np.asarray(potential) - np.asarray(fitted.get_veff(mol, density))
         first = max(0.3 * tolerance, GOOD_FOR * gradient)
     raise Unavailable(NOT_CONVERGED)

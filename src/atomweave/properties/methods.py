@@ -98,7 +98,7 @@ DFT_SETTINGS: Mapping[str, Setting] = {
     "grid_level": 3,  # PySCF's
     "screening": 1e-11,  # integrals that contribute less to a Fock matrix are left out; Hartree
     "orbital_gradient": 2e-5,  # largest element of the orbital gradient of a converged field; Hartree
-    "fitted_levels": QM9_BASIS,  # the basis in which energies of frontier orbitals come from fitted integrals
+    "fitted": QM9_BASIS,  # the basis in which frontier orbitals and polarizabilities come from fitted integrals
     "polarizability_error": 5e-3,  # Bohr^3
     "relaxed_force": 0.02,  # eV/Å
     "relaxed_energies": 100,

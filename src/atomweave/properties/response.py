@@ -7,20 +7,19 @@ integrals on a coarse grid, and one exact A x corrects the answer:
     alpha = -8 h.x - 4 x.A x,
 
 the Hylleraas functional, whose error is of second order in that of x. The residual A x + h says how large it still is;
-where it is not small, x is improved and A x made again.
+where it is not small, x is improved and A x made again. Of orbitals that come from fitted integrals, A x is made with
+fitted integrals, too, and on the fine grid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .field import ExactField, Field
 from .reasons import NOT_CONVERGED, Unavailable
-
-if TYPE_CHECKING:
-    from .field import Field
 
 MAX_CYCLES = 60
 MAX_ROUNDS = 6
@@ -41,16 +40,19 @@ def polarizability(field: Field, tolerance: float) -> float:
     Raises:
         Unavailable: if the equations are not solved.
     """
-    exact, occupied = field.exact, field.n_occupied
+    occupied = field.n_occupied
     rises = field.energies[occupied:, None] - field.energies[:occupied]
     if rises.min() <= 0:  # degenerate frontier orbitals answer without bound
         raise Unavailable(NOT_CONVERGED)
-    dipoles = _between(exact.mol.intor_symmetric("int1e_r", comp=3), field)
-    fitted = _response(field, rises, _fitted_coulomb_exchange(field), field.fitted)
-    exactly = _response(field, rises, _exact_coulomb_exchange(field), exact)
+    dipoles = _between(field.exact.mol.intor_symmetric("int1e_r", comp=3), field)
+    coulomb_exchange = _fitted_coulomb_exchange(field)
+    fitted = _response(field, rises, coulomb_exchange, field.fitted)
+    if isinstance(field, ExactField):
+        coulomb_exchange = _exact_coulomb_exchange(field)
+    finely = _response(field, rises, coulomb_exchange, field.exact)
     amplitudes = -_solution(fitted, dipoles, rises)
     for _ in range(MAX_ROUNDS):
-        image = exactly(amplitudes)
+        image = finely(amplitudes)
         residual = image + dipoles
         # Repulsion makes A larger than the bare rises, so that this is more than is still missing.
         missing = 4 / 3 * np.vdot(residual, residual / rises)
