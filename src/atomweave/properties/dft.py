@@ -87,7 +87,7 @@ def minimum(numbers: np.ndarray, positions: np.ndarray, method: Method, threads:
     require_pyscf()
     from pyscf import lib
 
-    density: np.ndarray | None = None
+    density: Any = None
 
     def energy_of(positions: np.ndarray) -> tuple[float, np.ndarray] | None:
         nonlocal density

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .fitting import coulomb_exchange
 from .reasons import NOT_CONVERGED, Unavailable
 from .self_consistency import Orbitals, self_consistent
 
@@ -82,10 +83,18 @@ class Equations:
             raise Unavailable(NOT_CONVERGED)
         return cls(exact, fitted, core, basis, n_occupied)
 
-    def begun(self, guess: np.ndarray | None = None) -> Orbitals:
-        """Return orbitals to begin with, from a density (n_functions, n_functions) or that of free atoms."""
+    def begun(self, guess: Any = None) -> Orbitals:
+        """Return orbitals to begin with, from a tagged density (n_functions, n_functions) or that of free atoms."""
         first = self.fitted.get_init_guess(self.exact.mol, "minao") if guess is None else guess
-        return Orbitals.of(self.fock(self.fitted.get_veff(self.exact.mol, np.asarray(first))), self.n_occupied)
+        return Orbitals.of(self.fock(self.fitted_potential(first)), self.n_occupied)
+
+    def fitted_potential(self, density: Any) -> np.ndarray:
+        """Return that of fitted integrals on the coarse grid, (n_functions, n_functions), of a tagged density."""
+        range_parameter, _, share = self.fitted._numint.rsh_and_hybrid_coeff(self.fitted.xc)  # noqa: SLF001
+        if range_parameter or not share or self.fitted.do_nlc():
+            return np.asarray(self.fitted.get_veff(self.exact.mol, density))
+        coulomb, exchange = coulomb_exchange(self.fitted.with_df, density)
+        return _exchange_correlation(self.fitted, density) + coulomb - share / 2 * exchange
 
     def fock(self, potential: Any) -> np.ndarray:
         """Return the Fock matrix (n_orbitals, n_orbitals) of a potential (n_functions, n_functions)."""
@@ -107,7 +116,7 @@ class Equations:
         """
 
         def fock_of(orbitals: Orbitals) -> np.ndarray:
-            return self.fock(correction + self.fitted.get_veff(self.exact.mol, self.density(orbitals)))
+            return self.fock(correction + self.fitted_potential(self.density(orbitals)))
 
         found = self_consistent(fock_of, start, tolerance, MAX_CYCLES)
         if found is None:
@@ -156,11 +165,11 @@ class ExactField(Field):
     """The field of the exact integrals.
 
     Attributes:
-        density: (n_functions, n_functions).
+        density: (n_functions, n_functions), tagged with its orbitals.
         energy: total, Hartree.
     """
 
-    density: np.ndarray
+    density: Any
     energy: float
 
 
@@ -176,12 +185,12 @@ def fitted_field(equations: Equations, tolerance: float) -> Field:
     Raises:
         Unavailable: if the equations are not solved.
     """
-    exact, fitted, mol = equations.exact, equations.fitted, equations.exact.mol
+    exact, fitted = equations.exact, equations.fitted
     orbitals = equations.solved(equations.begun(), FIRST_TOLERANCE)
     for _ in range(MAX_ROUNDS):
         density = equations.density(orbitals)
         correction = _exchange_correlation(exact, density) - _exchange_correlation(fitted, density)
-        gradient = orbitals.gradient(equations.fock(correction + fitted.get_veff(mol, density)))
+        gradient = orbitals.gradient(equations.fock(correction + equations.fitted_potential(density)))
         orbitals = equations.solved(orbitals, tolerance, correction)
         if GOOD_FOR * gradient < tolerance:
             coefficients = equations.basis @ orbitals.coefficients
@@ -189,13 +198,13 @@ def fitted_field(equations: Equations, tolerance: float) -> Field:
     raise Unavailable(NOT_CONVERGED)
 
 
-def exact_field(equations: Equations, tolerance: float, guess: np.ndarray | None = None) -> ExactField:
+def exact_field(equations: Equations, tolerance: float, guess: Any = None) -> ExactField:
     """Solve the Kohn-Sham equations of the exact integrals.
 
     Args:
         equations: of the molecule.
         tolerance: largest element of the orbital gradient, Hartree.
-        guess: (n_functions, n_functions) density to start from, by default one of free atoms.
+        guess: (n_functions, n_functions) density to start from, tagged, by default one of free atoms.
 
     Raises:
         Unavailable: if the equations are not solved, with an ordinary start nor with a cautious one.
@@ -214,8 +223,8 @@ def exact_field(equations: Equations, tolerance: float, guess: np.ndarray | None
             energy = float(exact.energy_tot(density, equations.core, potential))
             final = _same_occupied(Orbitals.of(fock, n_occupied), orbitals)
             coefficients = equations.basis @ final.coefficients
-            return ExactField(exact, fitted, coefficients, final.energies, n_occupied, np.asarray(density), energy)
-        correction = np.asarray(potential) - np.asarray(fitted.get_veff(mol, density))
+            return ExactField(exact, fitted, coefficients, final.energies, n_occupied, density, energy)
+        correction = np.asarray(potential) - equations.fitted_potential(density)
         first = max(0.3 * tolerance, GOOD_FOR * gradient)
     raise Unavailable(NOT_CONVERGED)
 
