@@ -52,8 +52,8 @@ def test_fluorine_agrees_with_the_plain_way():
     found = calculate(numbers, positions, ["energy", "homo", "lumo", "dipole"], QM9).values
     assert mixed.shape == (36, 33)
     assert found["energy"] == pytest.approx(energy * HARTREE, abs=1e-5)
-    assert found["homo"] == pytest.approx(orbitals[4] * HARTREE, abs=3e-4)
-    assert found["lumo"] == pytest.approx(orbitals[5] * HARTREE, abs=3e-4)
+    assert found["homo"] == pytest.approx(orbitals[4] * HARTREE, abs=6e-4)  # of fitted integrals
+    assert found["lumo"] == pytest.approx(orbitals[5] * HARTREE, abs=6e-4)
     assert found["dipole"] == pytest.approx(np.linalg.norm(dipole) * DEBYE, abs=2e-4)
 
 

@@ -183,7 +183,7 @@ def fitted_field(equations: Equations, tolerance: float) -> Field:
         tolerance: largest element of the orbital gradient, Hartree.
 
     Raises:
-        Unavailable: if the equations are not solved.
+        Unavailable: if the equations are not solved, with an ordinary start nor with a cautious one.
     """
     exact, fitted = equations.exact, equations.fitted
     orbitals = equations.solved(equations.begun(), FIRST_TOLERANCE)
@@ -193,8 +193,10 @@ def fitted_field(equations: Equations, tolerance: float) -> Field:
         gradient = orbitals.gradient(equations.fock(correction + equations.fitted_potential(density)))
         orbitals = equations.solved(orbitals, tolerance, correction)
         if GOOD_FOR * gradient < tolerance:
-            coefficients = equations.basis @ orbitals.coefficients
-            return Field(exact, fitted, coefficients, orbitals.energies, equations.n_occupied)
+            fock = equations.fock(correction + equations.fitted_potential(equations.density(orbitals)))
+            final = _same_occupied(Orbitals.of(fock, equations.n_occupied), orbitals)
+            coefficients = equations.basis @ final.coefficients
+            return Field(exact, fitted, coefficients, final.energies, equations.n_occupied)
     raise Unavailable(NOT_CONVERGED)
 
 
