@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import re
@@ -9,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import IncompleteError, printable
+from .errors import IncompleteError, UsageError, printable
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What the system says where a disk is full, a quota is used up, or a file may not grow further."""
@@ -70,6 +71,27 @@ def _number_of(error: Exception) -> int | None:
 
     found = re.search(r"\(os error (\d+)\)", str(error)) if isinstance(error, SafetensorError) else None
     return int(found[1]) if found else None
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep a folder, which exists, to this process until the block ends or the process dies, however it does.
+
+    Raises:
+        UsageError: if another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system may have no locks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(
+                    f"{printable(str(folder))}: another process is at work in this folder; wait, or take another."
+                ) from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def remove_half_written(pattern: Path) -> None:

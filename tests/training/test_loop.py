@@ -13,6 +13,7 @@ import torch
 from toy import Toy
 
 from atomweave.errors import IncompleteError, InputError, UsageError
+from atomweave.files import held
 from atomweave.models.weights import load_model
 from atomweave.training import loop
 from atomweave.training.checkpoint import Best, checkpoints
@@ -203,6 +204,16 @@ def test_weights_of_another_model_are_refused(config, store, tmp_path, uninterru
     wider = RunConfig.model_validate({"model": {"kind": "toy", "width": 5}, "training": config.training.model_dump()})
     with pytest.raises(UsageError, match=r"--init-from.*shape"):
         loop.train(wider, store, tmp_path / "next", init_from=uninterrupted / "best.safetensors")
+
+
+def test_a_folder_in_which_another_process_is_at_work_is_left_alone(config, store, tmp_path):
+    before = tmp_path / "run"
+    with held(tmp_path), pytest.raises(UsageError, match="another process is at work in this folder"):
+        loop.train(config, store, tmp_path)
+    assert not list(tmp_path.iterdir())
+    loop.train(config, store, before)
+    with held(before):  # what was held is free again when the run ends
+        pass
 
 
 def test_run_of_another_configuration_is_not_continued(config, store, uninterrupted):

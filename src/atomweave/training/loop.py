@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..data.store import MoleculeStore
 from ..errors import IncompleteError
-from ..files import remove_half_written, sha256_of
+from ..files import held, remove_half_written, sha256_of
 from ..growth.loader import Batches
 from ..growth.trajectories import Trajectories
 from ..models.base import Model
@@ -79,15 +79,25 @@ def train(
         processes: that compute every batch together; each calls this function, the leader alone touches `out`.
 
     Raises:
-        UsageError: if `out` holds a run of another configuration, or the weights to begin with do not fit the model.
+        UsageError: if `out` holds a run of another configuration, or another process is at work there, or the weights
+            to begin with do not fit the model.
         InputError: if the store lacks a split or holds elements that the model does not know.
         IncompleteError: if the loss stops being a number, or another process of the run is gone.
     """
     if config.training.threads is not None:
         torch.set_num_threads(config.training.threads)
     interrupts = Interrupts(patient=processes.size > 1)
-    with interrupts.listening(), Display(config.training.n_steps, quiet=not processes.leads) as display:
+    with (
+        contextlib.ExitStack() as folder,
+        interrupts.listening(),
+        Display(config.training.n_steps, quiet=not processes.leads) as display,
+    ):
+        there = out.is_dir()
+        if processes.leads and there:
+            folder.enter_context(held(out))
         run = _Run(config, store, out, sampler, display, interrupts, init_from, data_name, processes)
+        if processes.leads and not there:
+            folder.enter_context(held(out))
         deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
         return run.leg(deadline)
 
