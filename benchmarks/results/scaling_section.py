@@ -53,7 +53,7 @@ def draw_scaling(records: Sequence[Record], folder: Path) -> None:
     from figure_style import COLOURS, new_figure
     from matplotlib import pyplot as plt
 
-    figure, panels = new_figure(len(AXES))
+    figure, panels = new_figure(len(AXES), height=3.1)
     for panel, (axis, label) in zip(panels, AXES.items(), strict=True):
         ticks = sorted({point[axis] for point in points if point["axis"] == axis})
         for style, preset in zip(STYLES, _presets(points), strict=False):
@@ -65,7 +65,8 @@ def draw_scaling(records: Sequence[Record], folder: Path) -> None:
         panel.set(xlabel=label, ylabel="milliseconds", xscale="log", yscale="log")
         panel.set_xticks(ticks, [str(tick) for tick in ticks])
         panel.minorticks_off()
-        panel.legend()
+    drawn = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=2)
     with write_atomic(folder / FIGURE) as temporary:
         figure.savefig(temporary, metadata={"Date": None})
     plt.close(figure)
