@@ -7,7 +7,7 @@ these are solved again. That correction hardly depends on the density: the orbit
 the exact equations, which is what decides. The second exact Fock matrix comes from the first and the small change of
 the density, so that many integrals are screened away. Nothing fitted is left in the result.
 
-Of that hundredth of an eV the coarse grid makes all but a hundredth part. Where orbitals and their energies are all
+Of that hundredth of an eV the coarse grid makes nine tenths. Where orbitals and their energies are all
 that is wanted, the fine grid is therefore all that is corrected for, in the same way, and no four-centre integral is
 made.
 """
@@ -176,7 +176,7 @@ class ExactField(Field):
 def fitted_field(equations: Equations, tolerance: float) -> Field:
     """Return the field of fitted integrals with exchange and correlation of the fine grid.
 
-    In QM9's basis its gap is that of the exact integrals to some 0.1 meV.
+    In QM9's basis its gap was that of the exact integrals to 0.74 meV for twelve molecules that had been grown.
 
     Args:
         equations: of the molecule.
