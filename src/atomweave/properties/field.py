@@ -84,14 +84,17 @@ class Equations:
         return cls(exact, fitted, core, basis, n_occupied)
 
     def begun(self, guess: Any = None) -> Orbitals:
-        """Return orbitals to begin with, from a tagged density (n_functions, n_functions) or that of free atoms."""
+        """Return orbitals to begin with, from a density (n_functions, n_functions) or that of free atoms."""
         first = self.fitted.get_init_guess(self.exact.mol, "minao") if guess is None else guess
         return Orbitals.of(self.fock(self.fitted_potential(first)), self.n_occupied)
 
     def fitted_potential(self, density: Any) -> np.ndarray:
-        """Return that of fitted integrals on the coarse grid, (n_functions, n_functions), of a tagged density."""
+        """Return the potential (n_functions, n_functions), Hartree, of a density: fitted integrals, coarse grid.
+
+        Where exchange is not one share at every range, or no orbitals are tagged to the density, PySCF makes it.
+        """
         range_parameter, _, share = self.fitted._numint.rsh_and_hybrid_coeff(self.fitted.xc)  # noqa: SLF001
-        if range_parameter or not share or self.fitted.do_nlc():
+        if range_parameter or not share or self.fitted.do_nlc() or not hasattr(density, "mo_coeff"):
             return np.asarray(self.fitted.get_veff(self.exact.mol, density))
         coulomb, exchange = coulomb_exchange(self.fitted.with_df, density)
         return _exchange_correlation(self.fitted, density) + coulomb - share / 2 * exchange
@@ -206,7 +209,7 @@ def exact_field(equations: Equations, tolerance: float, guess: Any = None) -> Ex
     Args:
         equations: of the molecule.
         tolerance: largest element of the orbital gradient, Hartree.
-        guess: (n_functions, n_functions) density to start from, tagged, by default one of free atoms.
+        guess: (n_functions, n_functions) density to start from, by default one of free atoms.
 
     Raises:
         Unavailable: if the equations are not solved, with an ordinary start nor with a cautious one.

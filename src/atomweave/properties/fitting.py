@@ -14,7 +14,7 @@ BLOCK = 32  # fitting functions at a time: their integrals stay in the cache
 
 
 def coulomb_exchange(integrals: Any, density: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return both, (n_functions, n_functions).
+    """Return both, (n_functions, n_functions) each, Hartree.
 
     Args:
         integrals: PySCF's `DF` object.
