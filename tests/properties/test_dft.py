@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atomweave.chemistry.xtb import relax as relax_xtb
-from atomweave.properties import dft, field
+from atomweave.properties import dft, field, grid
 from atomweave.properties.calculate import calculate
 from atomweave.properties.methods import QM9_LEVEL, parse_method
 from atomweave.properties.reasons import NO_EMPTY_ORBITAL, NO_PARAMETERS, NOT_CONVERGED
@@ -149,6 +149,23 @@ def test_fitted_integrals_give_levels_and_polarizabilities_of_the_exact_ones(mol
     frontier = slice(equations.n_occupied - 1, equations.n_occupied + 1)
     np.testing.assert_allclose(fitted.energies[frontier], exact.energies[frontier], atol=2e-5)
     assert polarizability(fitted, 1e-4) == pytest.approx(polarizability(exact, 1e-4), abs=2e-3)
+
+
+@pytest.mark.parametrize("functional", ["svwn", "b3lyp", "tpss"])
+def test_exchange_and_correlation_of_orbitals_are_pyscfs_of_matrices(functional):
+    equations = dft._equations(WATER, WATER_POSITIONS, parse_method(f"{functional}/6-31g"))
+    engine, density = equations.exact, equations.density(equations.begun())
+    numint, occupied = engine._numint, density.mo_coeff
+    found = grid.potential(engine, density)
+    wanted = numint.nr_rks(engine.mol, engine.grids, engine.xc, np.array(density))[2]
+    np.testing.assert_allclose(found, wanted, atol=1e-12)
+    mixed = np.random.default_rng(0).normal(size=(3, *occupied.shape))
+    changes = 2 * mixed @ occupied.T
+    kernel = numint.cache_xc_kernel(engine.mol, engine.grids, engine.xc, occupied, np.full(occupied.shape[1], 2.0))
+    wanted = numint.nr_rks_fxc(
+        engine.mol, engine.grids, engine.xc, None, changes + changes.transpose(0, 2, 1), 0, 1, *kernel
+    )
+    np.testing.assert_allclose(grid.response(engine, occupied, mixed), wanted @ occupied, atol=1e-12)
 
 
 def test_a_level_is_the_same_whatever_else_is_asked_for(water):

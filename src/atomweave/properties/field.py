@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import grid
 from .fitting import coulomb_exchange
 from .reasons import NOT_CONVERGED, Unavailable
 from .self_consistency import Orbitals, self_consistent
@@ -97,7 +98,7 @@ class Equations:
         if range_parameter or not share or self.fitted.do_nlc() or not hasattr(density, "mo_coeff"):
             return np.asarray(self.fitted.get_veff(self.exact.mol, density))
         coulomb, exchange = coulomb_exchange(self.fitted.with_df, density)
-        return _exchange_correlation(self.fitted, density) + coulomb - share / 2 * exchange
+        return grid.potential(self.fitted, density) + coulomb - share / 2 * exchange
 
     def fock(self, potential: Any) -> np.ndarray:
         """Return the Fock matrix (n_orbitals, n_orbitals) of a potential (n_functions, n_functions)."""
@@ -192,7 +193,7 @@ def fitted_field(equations: Equations, tolerance: float) -> Field:
     orbitals = equations.solved(equations.begun(), FIRST_TOLERANCE)
     for _ in range(MAX_ROUNDS):
         density = equations.density(orbitals)
-        correction = _exchange_correlation(exact, density) - _exchange_correlation(fitted, density)
+        correction = grid.potential(exact, density) - grid.potential(fitted, density)
         gradient = orbitals.gradient(equations.fock(correction + equations.fitted_potential(density)))
         orbitals = equations.solved(orbitals, tolerance, correction)
         if GOOD_FOR * gradient < tolerance:
@@ -244,14 +245,6 @@ def _engines(mol: Any, functional: str, settings: Mapping[str, Setting]) -> tupl
     fitted = dft.RKS(mol, xc=name).density_fit(auxbasis=FITTING_BASIS)
     fitted.grids.level = COARSE_GRID
     return exact, fitted
-
-
-def _exchange_correlation(engine: Any, density: Any) -> np.ndarray:
-    """Return the potential (n_functions, n_functions) that an engine's grid gives, without exact exchange."""
-    if engine.grids.coords is None:
-        engine.initialize_grids(engine.mol, density)
-    potential = engine._numint.nr_rks(engine.mol, engine.grids, engine.xc, density)[2]  # noqa: SLF001
-    return np.asarray(potential)
 
 
 def _same_occupied(final: Orbitals, orbitals: Orbitals) -> Orbitals:

@@ -31,3 +31,38 @@ def coulomb_exchange(integrals: Any, density: Any) -> tuple[np.ndarray, np.ndarr
         halves = (orbitals.T @ lib.unpack_tril(packed)).reshape(-1, len(density))
         exchange += halves.T @ halves
     return lib.unpack_tril(coulomb), exchange
+
+
+def response(integrals: Any, occupied: np.ndarray, mixed: np.ndarray, share: float) -> np.ndarray:
+    """Return how Coulomb potential and exchange change as the occupied orbitals do, times these orbitals.
+
+    The change 2 (Y O^T + O Y^T) of the density, O the orbitals and Y their changes, needs no more of the integrals B
+    than B O and B Y.
+
+    Args:
+        integrals: PySCF's `DF` object.
+        occupied: (n_functions, n_occupied) orbitals with two electrons each.
+        mixed: (3, n_functions, n_occupied) their changes, one set a field.
+        share: of exact exchange.
+
+    Returns:
+        (3, n_functions, n_occupied), Hartree.
+    """
+    from pyscf import lib
+
+    n_functions, n_occupied = occupied.shape
+    columns = np.concatenate([occupied, *mixed], 1).T
+    rows = np.zeros((3, n_occupied, n_functions))
+    exchanged = np.zeros_like(mixed)
+    for packed in integrals.loop(BLOCK):
+        halves = (columns @ lib.unpack_tril(packed)).reshape(-1, 4, n_occupied, n_functions)
+        own = np.ascontiguousarray(halves[:, 0])
+        charges = 4 * own.reshape(len(own), -1) @ mixed.transpose(0, 2, 1).reshape(3, -1).T
+        rows += np.tensordot(charges, own, ((0,), (0,)))
+        if share:
+            crossed = np.ascontiguousarray((halves @ occupied).transpose(1, 0, 2, 3)).reshape(4, -1, n_occupied)
+            own = own.reshape(-1, n_functions)
+            for d in range(3):
+                changed = halves[:, d + 1].reshape(-1, n_functions)
+                exchanged[d] += changed.T @ crossed[0] + own.T @ crossed[d + 1]
+    return rows.transpose(0, 2, 1) - share * exchanged

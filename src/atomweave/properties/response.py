@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from . import fitting, grid
 from .field import ExactField, Field
 from .reasons import NOT_CONVERGED, Unavailable
 
@@ -28,6 +29,10 @@ RESIDUAL = 1e-3
 
 Linear = Callable[[np.ndarray], np.ndarray]
 """Amplitudes (3, n_empty, n_occupied), one set a field -> as many."""
+
+CoulombExchange = Callable[[Field, np.ndarray], np.ndarray]
+"""Changes (3, n_functions, n_occupied) of the occupied orbitals -> those of Coulomb potential and exchange, times these
+orbitals."""
 
 
 def polarizability(field: Field, tolerance: float) -> float:
@@ -44,11 +49,9 @@ def polarizability(field: Field, tolerance: float) -> float:
     rises = field.energies[occupied:, None] - field.energies[:occupied]
     if rises.min() <= 0:  # degenerate frontier orbitals answer without bound
         raise Unavailable(NOT_CONVERGED)
-    dipoles = _between(field.exact.mol.intor_symmetric("int1e_r", comp=3), field)
-    coulomb_exchange = _fitted_coulomb_exchange(field)
-    fitted = _response(field, rises, coulomb_exchange, field.fitted)
-    if isinstance(field, ExactField):
-        coulomb_exchange = _exact_coulomb_exchange(field)
+    dipoles = field.empty.T @ field.exact.mol.intor_symmetric("int1e_r", comp=3) @ field.occupied
+    fitted = _response(field, rises, _fitted_coulomb_exchange, field.fitted)
+    coulomb_exchange = _exact_coulomb_exchange if isinstance(field, ExactField) else _fitted_coulomb_exchange
     finely = _response(field, rises, coulomb_exchange, field.exact)
     amplitudes = -_solution(fitted, dipoles, rises)
     for _ in range(MAX_ROUNDS):
@@ -62,79 +65,36 @@ def polarizability(field: Field, tolerance: float) -> float:
     raise Unavailable(NOT_CONVERGED)
 
 
-def _response(field: Field, rises: np.ndarray, coulomb_exchange: Linear, engine: Any) -> Linear:
-    """Return A, with the grid of `engine` and a function from amplitudes to Coulomb and exchange potentials."""
-    numint = engine._numint  # noqa: SLF001 - PySCF's own modules reach for it, too
-    kernel = numint.cache_xc_kernel(engine.mol, engine.grids, engine.xc, field.coefficients, field.occupations)
+def _response(field: Field, rises: np.ndarray, coulomb_exchange: CoulombExchange, engine: Any) -> Linear:
+    """Return A, with the grid of `engine`."""
 
     def apply(amplitudes: np.ndarray) -> np.ndarray:
-        densities = _densities(amplitudes, field)
-        potentials = numint.nr_rks_fxc(engine.mol, engine.grids, engine.xc, None, densities, 0, 1, *kernel)
-        return rises * amplitudes + _between(potentials, field) + coulomb_exchange(amplitudes)
+        mixed = field.empty @ amplitudes
+        potentials = grid.response(engine, field.occupied, mixed) + coulomb_exchange(field, mixed)
+        return rises * amplitudes + field.empty.T @ potentials
 
     return apply
 
 
-def _exact_coulomb_exchange(field: Field) -> Linear:
+def _exact_coulomb_exchange(field: Field, mixed: np.ndarray) -> np.ndarray:
     engine = field.exact
     range_parameter, far, near = engine._numint.rsh_and_hybrid_coeff(engine.xc)  # noqa: SLF001
-
-    def apply(amplitudes: np.ndarray) -> np.ndarray:
-        densities = _densities(amplitudes, field)
-        if not (near or far):
-            return _between(engine.get_j(engine.mol, densities, 1), field)
-        coulomb, exchange = engine.get_jk(engine.mol, densities, 1)
-        exchange = near * exchange
-        if range_parameter:
-            exchange = exchange + (far - near) * engine.get_k(engine.mol, densities, 1, omega=range_parameter)
-        return _between(coulomb - exchange / 2, field)
-
-    return apply
+    changes = 2 * mixed @ field.occupied.T
+    changes += changes.transpose(0, 2, 1)
+    if not (near or far):
+        return np.asarray(engine.get_j(engine.mol, changes, 1) @ field.occupied)
+    coulomb, exchange = engine.get_jk(engine.mol, changes, 1)
+    exchange = near * exchange
+    if range_parameter:
+        exchange = exchange + (far - near) * engine.get_k(engine.mol, changes, 1, omega=range_parameter)
+    return np.asarray((coulomb - exchange / 2) @ field.occupied)
 
 
-def _fitted_coulomb_exchange(field: Field) -> Linear:
-    """Return the same with fitted integrals B^Q; a functional with ranges is taken for one with exchange at near range.
-
-    The density of amplitudes x is 2 (Y O^T + O Y^T) with O the occupied orbitals and Y = V x. Its exchange with O needs
-    no more than B Y and B O, which keeps the effort to n_functions^2 n_occupied for each Q.
-    """
-    from pyscf import lib
-
-    engine, occupied, empty = field.fitted, field.occupied, field.empty
-    exchange = engine._numint.rsh_and_hybrid_coeff(engine.xc)[2]  # noqa: SLF001
-    n_occupied = field.n_occupied
-
-    def apply(amplitudes: np.ndarray) -> np.ndarray:
-        mixed = np.einsum("pa,dai->dpi", empty, amplitudes)
-        columns = np.concatenate([occupied, *mixed], 1)
-        result = np.zeros((3, *occupied.shape))
-        for packed in engine.with_df.loop():
-            fitted = lib.unpack_tril(packed)
-            halves = fitted @ columns  # (n_fitting, n_functions, 4 n_occupied)
-            half = halves[:, :, :n_occupied]
-            inner = np.ascontiguousarray(occupied.T @ half)
-            for d in range(3):
-                half_mixed = halves[:, :, (d + 1) * n_occupied : (d + 2) * n_occupied]
-                charges = 4 * np.einsum("qpi,pi->q", half, mixed[d])
-                result[d] += np.tensordot(charges, half, 1)
-                if exchange:
-                    crossed = np.tensordot(half_mixed, inner, ((0, 2), (0, 1)))
-                    crossed += np.tensordot(half, mixed[d].T @ half, ((0, 2), (0, 1)))
-                    result[d] -= exchange * crossed
-        return np.einsum("pa,dpi->dai", empty, result)
-
-    return apply
-
-
-def _densities(amplitudes: np.ndarray, field: Field) -> np.ndarray:
-    """Return the change of the density, (3, n_functions, n_functions)."""
-    half = 2 * np.einsum("pa,dai,qi->dpq", field.empty, amplitudes, field.occupied, optimize=True)
-    return half + half.transpose(0, 2, 1)
-
-
-def _between(matrices: np.ndarray, field: Field) -> np.ndarray:
-    """Return elements (3, n_empty, n_occupied) of matrices (3, n_functions, n_functions)."""
-    return np.einsum("pa,dpq,qi->dai", field.empty, matrices, field.occupied, optimize=True)
+def _fitted_coulomb_exchange(field: Field, mixed: np.ndarray) -> np.ndarray:
+    """Return the same with fitted integrals; a functional with ranges is taken for one with exchange at near range."""
+    engine = field.fitted
+    share = engine._numint.rsh_and_hybrid_coeff(engine.xc)[2]  # noqa: SLF001
+    return fitting.response(engine.with_df, field.occupied, mixed, share)
 
 
 def _solution(linear: Linear, wanted: np.ndarray, rises: np.ndarray) -> np.ndarray:
