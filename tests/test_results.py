@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = str(ROOT / "benchmarks")
 sys.path.insert(0, BENCHMARKS)  # `results` and what it imports live beside the benchmarks
 
+from results.discovery_section import keep_discovery  # noqa: E402
 from results.page import render, write_page  # noqa: E402
 from results.quality import earlier_growing, read_samples  # noqa: E402
 from results.records import run_benchmark  # noqa: E402
@@ -108,6 +109,27 @@ def test_what_was_not_measured_says_so(folder):
     assert "Cost against size" not in page
 
 
+def a_tally(drawn: int, good: int, mean: float | None) -> dict:
+    return {
+        "valid": 950, "drawn": drawn, "mean": mean, "mean_interval": mean and [mean - 0.1, mean + 0.1],
+        "best": mean and mean - 1, "good": good, "good_of_valid": good / drawn, "good_of_valid_interval": [0.7, 0.9],
+        "good_of_attempts": 0.95 * good / drawn, "good_of_attempts_interval": [0.6, 0.8],
+    }  # fmt: skip
+
+
+SUMMARY = {
+    "objective": "gap < 4.5 eV",
+    "plan": {"model": "runs/x/weaver-qm9.safetensors", "target": "gap", "number": 1000, "method": "b3lyp/6-31g(2df,p)",
+             "grow": 2000, "budget": 50},
+    "data": [{"system": "qm9", "note": "all 130,831 molecules", "mean": 6.858, "best": 0.669, "good": 0.0289}],
+    "published": [{"system": "G-SphereNet", "note": "published", "mean": 2.907, "best": 0.294, "good": 0.8273}],
+    "caveat": "", "diversity": {}, "tools": {}, "best": [],
+    "models": {"fine-tuned": a_tally(100, 85, 4.1), "after round 1": a_tally(100, 0, None)},
+    "rounds": [{"round": 1, "by_lot": a_tally(10, 8, 4.0), "picked": a_tally(40, 39, 3.2), "taught": 400,
+                "taught_found_by_the_run": 60}],
+}  # fmt: skip
+
+
 def section(page: str, suite: str) -> list[str]:
     """The lines of a suite's section."""
     return page.partition(f"### {suite}: ")[2].partition("\n#")[0].splitlines()
@@ -131,6 +153,32 @@ def test_quality_stands_beside_the_data_and_the_published(folder):
     assert any(
         line.startswith("- ¹ thesis (2024), table 5.1. QM9 itself: all molecules; Symphony: 10,000") for line in lines
     )
+
+
+def test_discovery_stands_beside_the_published(folder, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "summary.json").write_text(json.dumps(SUMMARY), encoding="utf-8")
+    keep_discovery(run, folder / "discovery.json")
+    page = render(folder)
+    assert "## Targeted discovery" in page
+    assert "calculated with B3LYP/6-31G(2df,p) at the geometry as grown" in page
+    assert "| G-SphereNet, published |  | 2.91 | 0.29 | 82.7 |  |" in page
+    assert (
+        "| **Atomweave** `weaver-qm9`, fine-tuned | 100 of 950 | 4.10 (4.00 – 4.20) | 3.10 | 85.0 (70.0 – 90.0) "
+        "| 80.8 (60.0 – 80.0) |"
+    ) in page
+    assert "| **Atomweave** `weaver-qm9`, after round 1 | 100 of 950 | none | none | 0.0 (70.0" in page
+    assert (
+        "- Round 1: drawn by lot, mean 4.00 eV, 8 of 10 good; picked by the screen, mean 3.20, best 2.20, 39 of 40 "
+        "good. The best 400 taught the next model, 60 of them the run's own."
+    ) in page
+
+
+def test_what_is_no_discovery_run_is_not_kept(folder, tmp_path):
+    with pytest.raises(RefusedFileError, match="is no summary of a discovery run"):
+        keep_discovery(tmp_path, folder / "discovery.json")
+    assert not list(folder.iterdir())
 
 
 def test_numbers_have_floors_units_and_the_digits_of_their_source(folder):

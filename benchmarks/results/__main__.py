@@ -1,11 +1,13 @@
 """Measure what the page of results shows, and write the page.
 
     python benchmarks/results measure quality symphony-qm9 -n 10000 --seed 1
+    python benchmarks/results keep discovery runs/gap
     python benchmarks/results record speed-startup benchmarks/startup.py
     python benchmarks/results write
 
-`measure` and `record` leave records in docs/results/, one JSON object a line; `record` keeps the lines that another
-benchmark prints, as `python benchmarks/startup.py > docs/results/speed-startup.json` would, but all of them or none.
+These leave records in docs/results/, one JSON object a line. `keep discovery` takes what a run of `atomweave discover`
+found, `record` the lines that another benchmark prints, as `python benchmarks/startup.py >
+docs/results/speed-startup.json` would, but all of them or none.
 `write` measures nothing: it makes docs/results.md from the records, the published figures and docs/results/notes.md,
 and what was not measured says so there.
 """
@@ -19,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where `results` and `harness` are found
 
 from atomweave.errors import AtomweaveError
+from results.discovery_section import keep_discovery
 from results.page import write_page
 from results.records import RESULTS, run_benchmark
 
@@ -45,6 +48,11 @@ def main() -> int:
     quality.add_argument("--suite", default="full", help="as `atomweave evaluate` takes it (default full)")
     quality.add_argument("-o", "--out", type=Path, help="record (default docs/results/quality-MODEL.json)")
     quality.set_defaults(run=_measure_quality)
+    keep = verbs.add_parser("keep", help="keep what a run found").add_subparsers(required=True, metavar="WHAT")
+    found = keep.add_parser("discovery", help="the summary of a run of `atomweave discover`")
+    found.add_argument("folder", type=Path, help="of the run")
+    found.add_argument("-o", "--out", type=Path, help="record (default docs/results/discovery-MODEL-TARGET.json)")
+    found.set_defaults(run=lambda options: keep_discovery(options.folder, options.out))
     record = verbs.add_parser("record", help="run a benchmark and keep what it prints")
     record.add_argument("name", help="of the record: docs/results/NAME.json")
     record.add_argument("script", type=Path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from atomweave.files import write_atomic
 
+from .discovery_section import discovery
 from .gspherenet_section import gspherenet
 from .quality_section import where_we_stand
 from .records import read_records
@@ -46,6 +47,7 @@ def render(results: Path) -> str:
     sections = [
         HEAD,
         where_we_stand(records),
+        discovery(records),
         gspherenet(results.parent / "figures"),
         HOW.format(curve=curve),
         speed(records),

@@ -1,0 +1,115 @@
+"""Targeted discovery: what runs of `atomweave discover` found, beside the published figures and the data.
+
+A record of the benchmark "discovery" is the summary of one run: `model`, `target`, and what `summary.json` says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from atomweave.errors import RefusedFileError
+
+from .records import RESULTS, Record, of_benchmark, save_records
+from .tables import percent, table
+
+SUMMARY = "summary.json"
+
+UNITS = {"gap": "eV", "polarizability": "Bohr³"}
+
+KEPT = ("objective", "plan", "data", "published", "caveat", "models", "rounds", "diversity", "tools")
+"""What a record has of a summary; the best molecules stay in the run's report."""
+
+WORDS = """\
+`atomweave discover` by the paper's recipe and after rounds ([how](discovery.md)): {number:,} molecules grown with each
+model, some of the valid drawn by lot and calculated with {method}. Means and best
+are of those that are neutral closed shells; whatever else was drawn counts as not good. Intervals are 95 %. The
+published systems scored radicals and charged species as well, which makes their best values and part of their means."""
+
+
+def keep_discovery(run: Path, out: Path | None = None) -> None:
+    """Keep the summary of a finished run as a record, by default docs/results/discovery-MODEL-TARGET.json.
+
+    Raises:
+        RefusedFileError: if the folder holds no summary of a discovery run.
+    """
+    path = run / SUMMARY
+    try:
+        told = json.loads(path.read_text("utf-8"))
+        plan = told["plan"]
+        record = {"benchmark": "discovery", "model": Path(plan["model"]).stem, "target": plan["target"]}
+        record |= {name: told[name] for name in KEPT}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RefusedFileError(
+            f"{path}: is no summary of a discovery run; `atomweave discover -o {run}` writes it at its end."
+        ) from None
+    save_records(out or RESULTS / f"discovery-{record['model']}-{record['target']}.json", [record])
+
+
+def discovery(records: Sequence[Record]) -> str:
+    """Return the section, or nothing if nothing was looked for."""
+    runs = of_benchmark(records, "discovery")
+    if not runs:
+        return ""
+    plan = runs[0]["plan"]
+    parts = ["## Targeted discovery", WORDS.format(number=plan["number"], method=_method(plan))]
+    for objective in dict.fromkeys(run["objective"] for run in runs):
+        parts += _of_objective(objective, [run for run in runs if run["objective"] == objective])
+    return "\n\n".join(parts)
+
+
+def _of_objective(objective: str, runs: Sequence[Record]) -> list[str]:
+    unit = UNITS.get(runs[0]["target"], "")
+    rows = [
+        [f"{row['system']}, {row['note']}", "", f"{row['mean']:.2f}", f"{row['best']:.2f}", percent(row["good"], 1), ""]
+        for row in (*runs[0]["published"], *runs[0]["data"])
+    ]
+    for run in runs:
+        rows += [
+            [
+                f"**Atomweave** `{run['model']}`, {name}",
+                f"{one['drawn']:,} of {one['valid']:,}",
+                f"{_number(one['mean'])}{_span(one['mean_interval'], 1, 2)}",
+                _number(one["best"]),
+                f"{percent(one['good_of_valid'], 1)}{_span(one['good_of_valid_interval'], 100, 1)}",
+                f"{percent(one['good_of_attempts'], 1)}{_span(one['good_of_attempts_interval'], 100, 1)}",
+            ]
+            for name, one in run["models"].items()
+        ]
+    headings = [
+        "system", "drawn of the valid", f"mean, {unit}", f"best, {unit}", "good, % of valid", "good, % of attempts",
+    ]  # fmt: skip
+    parts = [f"### {objective[0].upper()}{objective[1:]}", table(headings, rows)]
+    return [*parts, *(_rounds(run, unit) for run in runs if run["rounds"])]
+
+
+def _rounds(run: Record, unit: str) -> str:
+    """Say what the rounds of a run did, one line each."""
+    plan = run["plan"]
+    lines = [
+        f"Rounds of `{run['model']}`: {plan['grow']:,} molecules grown, {plan['budget']:,} calculated in each.",
+        "",
+    ]
+    for one in run["rounds"]:
+        lot, picked = one["by_lot"], one["picked"]
+        lines.append(
+            f"- Round {one['round']}: drawn by lot, mean {_number(lot['mean'])} {unit}, {lot['good']:,} of "
+            f"{lot['drawn']:,} good; picked by the screen, mean {_number(picked['mean'])}, best "
+            f"{_number(picked['best'])}, {picked['good']:,} of {picked['drawn']:,} good. The best {one['taught']:,} "
+            f"taught the next model, {one['taught_found_by_the_run']:,} of them the run's own."
+        )
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.2f}"
+
+
+def _method(plan: Mapping[str, Any]) -> str:
+    return f"{plan['method'].upper().replace('2DF,P', '2df,p')} at the geometry as grown"
+
+
+def _span(interval: Sequence[float] | None, factor: float, digits: int) -> str:
+    return "" if interval is None else f" ({' – '.join(f'{factor * end:.{digits}f}' for end in interval)})"
