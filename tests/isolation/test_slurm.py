@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -66,6 +67,15 @@ def test_where_there_is_no_slurm_one_sentence_says_so(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match="there is no sbatch on the path"):
         SlurmExecutor(SlurmJobs(), Limits(60.0)).run("property", [], {}, lambda index, found: None)
+
+
+def test_an_interrupt_is_still_one_after_the_jobs_library_came():
+    program = "import os, signal; from atomweave.isolation.slurm import require_jobqueue as come; come(); "
+    program += "os.kill(os.getpid(), signal.SIGINT); print('went on')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "KeyboardInterrupt" in done.stderr
+    assert done.stdout == ""
 
 
 @pytest.mark.long
