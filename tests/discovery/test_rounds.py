@@ -12,7 +12,7 @@ from atomweave.discovery.measured import Measured
 from atomweave.discovery.novelty import Seen
 from atomweave.discovery.plan import Plan
 from atomweave.discovery.provenance import DROPPED, FAILED, INVALID, PASSED_OVER, PICKED, RANDOM, SCORED, Entry
-from atomweave.discovery.rounds import FOUND, calibrated, elite, picked
+from atomweave.discovery.rounds import FOUND, UNCONFIRMED, calibrated, elite, picked
 from atomweave.discovery.select import TRAIN, VALID, select
 from atomweave.discovery.sense import Sense
 from atomweave.discovery.work import Work
@@ -136,6 +136,18 @@ def test_the_best_of_data_and_run_are_taught_together(store, drawn, screen_by_si
     assert sorted(one.properties["gap"] for one in own) == [3.0, 4.1]
     assert own[0].positions.tolist() == drawn.verdicts[2].molecule.positions.astype(np.float32).tolist()
     assert len(pool.split(VALID)) == len(selection.split(VALID))
+
+
+def test_a_trusted_screen_may_teach_what_nobody_calculated(store, drawn, screen_by_size):
+    selection = select(store, PLAN.objective, "edm/train", "edm/valid")
+    found = measured(drawn, {2: 3.0, 4: 4.9})
+    seen = {2: 2.0, 3: 3.2, 4: 2.5, 5: 4.6}  # what has a value keeps to it, and 4.6 is not good
+    entries = [replace(entry, predicted=seen.get(entry.index)) for entry in found.entries]
+    found = Measured(drawn, tuple(entries), PLAN)
+    for plan, unconfirmed in ((PLAN, []), (PLAN.model_copy(update={"trust_screen": True}), [3.2])):
+        pool = elite(selection, [found], plan, Work())
+        assert pool.properties["gap"][pool.split(UNCONFIRMED)].tolist() == unconfirmed
+        assert sorted(pool.properties["gap"][pool.split(FOUND)].tolist()) == [3.0, *unconfirmed]
 
 
 def test_each_molecule_is_taught_once_and_none_that_the_data_hold(store, drawn, screen_by_size):

@@ -59,6 +59,9 @@ def discover(
     budget: Annotated[int, typer.Option(min=2, help="Calculations of the property in a round.")] = 100,
     screen: Annotated[str, typer.Option(help="Method that says which molecules are worth one.")] = "gfn2-xtb",
     elite: Annotated[int, typer.Option(min=1, help="Best molecules, of data and run, that a round teaches.")] = 1000,
+    trust_screen: Annotated[
+        bool, typer.Option("--trust-screen", help="Molecules that the screen alone has seen may be among them.")
+    ] = False,
     round_epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 20,
     sa_max: Annotated[float, typer.Option(help="Synthetic accessibility (1 easy, 10 hard) that is still pursued.")] = 6,
     temperatures: Annotated[str, typer.Option(help="own, or published: see atomweave sample.")] = "own",
@@ -98,7 +101,7 @@ def discover(
         "recipe": recipe, "target": name, "direction": direction, "model": model, "data": store.name, "split": split,
         "valid_split": valid_split, "seed": seed, "learning_rate": learning_rate, "batch": batch, "number": number,
         "method": method, "rounds": rounds, "grow": grow, "budget": budget, "screen": screen, "elite": elite,
-        "round_epochs": round_epochs, "sa_max": sa_max, "max_atoms": max_atoms,
+        "trust_screen": trust_screen, "round_epochs": round_epochs, "sa_max": sa_max, "max_atoms": max_atoms,
         "temperatures": temperatures_of(temperatures, 1.0, 1.0, "exact"),
     }  # fmt: skip
     given = {"threshold": threshold, "epochs": epochs, "before": before}

@@ -30,7 +30,18 @@ NAMES = {"model", "data"}
 LATER = {"rounds"}
 """Fields that say how far to go: a run may go further than it was first told."""
 
-UNTIL_ROUNDS = {"scored", "before", "grow", "budget", "screen", "screen_digest", "elite", "round_epochs", "sa_max"}
+UNTIL_ROUNDS = {
+    "scored",
+    "before",
+    "grow",
+    "budget",
+    "screen",
+    "screen_digest",
+    "elite",
+    "round_epochs",
+    "sa_max",
+    "trust_screen",
+}
 """Fields that may change as long as no round was asked for: what rounds do means nothing before, and a hundred drawn to
 be scored are the first of two hundred."""
 
@@ -68,6 +79,7 @@ class Plan(Config):
     screen: str = Field("gfn2-xtb", description="method that chooses which molecules are worth a calculation")
     screen_digest: str = ""
     elite: PositiveInt = Field(1000, description="best molecules, of data and run, that a round teaches")
+    trust_screen: bool = Field(False, description="molecules that the screen alone has seen may teach, too")
     round_epochs: PositiveInt = Field(20, description="passes over them")
     sa_max: float = Field(6.0, gt=0, description="synthetic accessibility above which a molecule is not pursued")
 

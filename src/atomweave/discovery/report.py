@@ -71,6 +71,7 @@ def summary(found: Discovery) -> dict[str, Any]:
                 "calibration_error": _finite(one.calibration.error) if one.calibration is not None else None,
                 "taught": one.taught[0],
                 "taught_found_by_the_run": one.taught[1],
+                "taught_unconfirmed": one.taught[2],
             }
             for one in found.rounds
         ],
@@ -216,7 +217,7 @@ def _provenance(found: Discovery) -> dict[str, str]:
     if plan.rounds:
         told["rounds"] = (
             f"{plan.rounds}: {plan.grow:,} grown, {plan.budget:,} calculations, the best {plan.elite:,} taught for "
-            f"{plan.round_epochs} epochs; screen {plan.screen}"
+            f"{plan.round_epochs} epochs; screen {plan.screen}{', trusted' if plan.trust_screen else ''}"
         )
         if not has_scorer():
             told["synthetic accessibility"] = "not checked: this RDKit came without its Contrib folder"

@@ -2,15 +2,17 @@
 
 A round's budget of calculations has two parts. A fifth goes to valid molecules drawn by lot, before anything is known
 of them: they say what the model draws, picks left aside. The others go to the best by the screen among those that are
-new, distinct and pass the checks of `sense`. Whatever gets a value may teach the next model.
+new, distinct and pass the checks of `sense`. Whatever gets a value may teach the next model; where the screen is
+trusted, so may those that it has seen and no budget was left for, by their calibrated value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
     from ..evaluation.validity import Verdict
     from ..molecule import Molecule
 
-FOUND = "found"
-"""Split of what a round teaches: molecules that the run found itself."""
+FOUND, UNCONFIRMED = "found", "unconfirmed"
+"""Splits of what a round teaches: what the run found itself, and what of that only the screen has seen."""
 
 BY_LOT = 5
 """One in so many calculations of a round goes to a molecule drawn by lot."""
@@ -46,14 +48,15 @@ class Round:
         number: from 1.
         measured: its molecules.
         calibration: by which they were picked; None where nothing had been calculated before.
-        taught: how many molecules taught the next model, and how many of these the run itself found.
+        taught: how many molecules taught the next model, how many of these the run itself found, and how many of those
+            only the screen has seen.
         weights: of the next model.
     """
 
     number: int
     measured: Measured
     calibration: Calibration | None
-    taught: tuple[int, int]
+    taught: tuple[int, int, int]
     weights: Path
 
 
@@ -90,7 +93,8 @@ def run_round(
         elite(selection, [*earlier, measured], plan, work).write(lesson)
     pool = MoleculeStore.open(lesson)
     taught = finetune(weights, pool, own / "finetuned.safetensors", plan, plan.round_epochs, name, work)
-    return Round(number, measured, calibration, (len(pool.splits[TRAIN]), len(pool.splits[FOUND])), taught)
+    n_train, n_found, n_unconfirmed = (len(pool.splits[name]) for name in (TRAIN, FOUND, UNCONFIRMED))
+    return Round(number, measured, calibration, (n_train, n_found, n_unconfirmed), taught)
 
 
 def picked(
@@ -177,16 +181,21 @@ def screen(molecules: Sequence[Molecule], folder: Path, plan: Plan, work: Work, 
 
 
 def elite(selection: MoleculeStore, sets: Sequence[Measured], plan: Plan, work: Work) -> MoleculeStore:
-    """Return the best molecules of data and run together, each once, as a store to teach; split "found" is the run's.
+    """Return the best molecules of data and run together, each once, as a store to teach.
+
+    Its split "found" holds the run's own, "unconfirmed" those of them that only the screen has seen.
 
     Args:
         selection: the biased set of the data, with the splits "train" and "valid".
         sets: of the run, scored.
-        plan: gives how many.
+        plan: gives how many, and whether the screen is trusted.
         work: processes.
     """
     objective, learnt = plan.objective, selection.splits[TRAIN]
     ours = found_good(sets, plan, work)
+    n_calculated = len(ours)
+    if plan.trust_screen:
+        ours += promising(sets, {molecule.properties["smiles"] for _, molecule in ours}, plan)
     values = np.concatenate([objective.values(selection)[learnt], [value for value, _ in ours]])
     best = objective.order(values)[: plan.elite]
     of_data, of_run = best[best < len(learnt)], best[best >= len(learnt)] - len(learnt)
@@ -197,6 +206,7 @@ def elite(selection: MoleculeStore, sets: Sequence[Measured], plan: Plan, work: 
     splits = {
         TRAIN: np.arange(len(best)),
         FOUND: np.arange(len(of_data), len(best)),
+        UNCONFIRMED: len(of_data) + np.flatnonzero(of_run >= n_calculated),
         VALID: np.arange(len(best), len(best) + len(watched)),
     }
     return joined([*stores, watched], splits)
@@ -221,6 +231,26 @@ def found_good(sets: Sequence[Measured], plan: Plan, work: Work) -> list[tuple[f
         for smiles, (entry, verdict) in found.items()
         if smiles not in senseless and entry.value is not None and verdict.molecule is not None
     ]
+
+
+def promising(sets: Sequence[Measured], calculated: AbstractSet[Any], plan: Plan) -> list[tuple[float, Molecule]]:
+    """Return predicted value and molecule of what only the screen has seen, good by it, each once.
+
+    Args:
+        sets: of the run; those of rounds hold predictions, for molecules that are novel and past the checks.
+        calculated: SMILES that have a value and are left out.
+        plan: what is looked for.
+    """
+    objective = plan.objective
+    found: dict[str, tuple[float, Molecule]] = {}
+    for measured in sets:
+        for entry in measured.entries:
+            molecule = measured.drawn.verdicts[entry.index].molecule
+            open_ = entry.fate == PASSED_OVER and entry.predicted is not None and entry.smiles not in calculated
+            if open_ and molecule is not None and objective.good(np.array([entry.predicted], float))[0]:
+                told = {objective.target: entry.predicted, "smiles": entry.smiles}
+                found[entry.smiles] = float(entry.predicted or 0.0), replace(molecule, properties=told)
+    return list(found.values())
 
 
 def _repeated(entry: Entry, taken: set[str]) -> str:
