@@ -126,7 +126,7 @@ SUMMARY = {
     "caveat": "", "diversity": {}, "tools": {}, "best": [],
     "models": {"fine-tuned": a_tally(100, 85, 4.1), "after round 1": a_tally(100, 0, None)},
     "rounds": [{"round": 1, "by_lot": a_tally(10, 8, 4.0), "picked": a_tally(40, 39, 3.2), "taught": 400,
-                "taught_found_by_the_run": 60}],
+                "taught_found_by_the_run": 60, "taught_unconfirmed": 45}],
 }  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def test_discovery_stands_beside_the_published(folder, tmp_path):
     assert "| **Atomweave** `weaver-qm9`, after round 1 | 100 of 950 | none | none | 0.0 (70.0" in page
     assert (
         "- Round 1: drawn by lot, mean 4.00 eV, 8 of 10 good; picked by the screen, mean 3.20, best 2.20, 39 of 40 "
-        "good. The best 400 taught the next model, 60 of them the run's own."
+        "good. The best 400 taught the next model, 60 of them the run's own (45 seen by the screen alone)."
     ) in page
 
 

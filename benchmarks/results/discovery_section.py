@@ -98,9 +98,14 @@ def _rounds(run: Record, unit: str) -> str:
             f"- Round {one['round']}: drawn by lot, mean {_number(lot['mean'])} {unit}, {lot['good']:,} of "
             f"{lot['drawn']:,} good; picked by the screen, mean {_number(picked['mean'])}, best "
             f"{_number(picked['best'])}, {picked['good']:,} of {picked['drawn']:,} good. The best {one['taught']:,} "
-            f"taught the next model, {one['taught_found_by_the_run']:,} of them the run's own."
+            f"taught the next model, {one['taught_found_by_the_run']:,} of them the run's own"
+            f"{_unconfirmed(one['taught_unconfirmed'])}."
         )
     return "\n".join(lines)
+
+
+def _unconfirmed(n: int) -> str:
+    return f" ({n:,} seen by the screen alone)" if n else ""
 
 
 def _number(value: float | None) -> str:
