@@ -9,6 +9,7 @@
 #   make wheel    the wheel and the sdist, into dist/
 #   make figures  docs/figures, but for the ablation make qm9         data/qm9.safetensors
 #   make results  docs/results.md, measured anew     make reference   what samples are compared with, from QM9
+#   make discovery    the runs of targeted discovery behind docs/results.md; hours
 #   make reliability  docs/reliability.md: kills, hostile files, laws, counted at large sizes; hours
 #   make versions     the tests with the lowest and the highest versions of everything, on every Python; a part of reliability
 #   make train-next   the next leg of the weights that ship
@@ -32,7 +33,7 @@ RESULTS_SPEEDS ?= startup memory training growing policy naive scaling evaluatio
 FIGURES ?= shipped_figures octahedron random_signals resolution_study
 GPU_BUNDLE := gpu-bundle/qm9.safetensors
 
-.PHONY: sample test test-long qm9-level lint bench results reliability reference docs pages notebooks wheel figures qm9 \
+.PHONY: sample test test-long qm9-level lint bench results discovery reliability reference docs pages notebooks wheel figures qm9 \
 	versions train-next gpu-bundle gpu-check clean
 
 sample: .venv/installed-to-use
@@ -76,6 +77,14 @@ results: .venv/installed-to-develop $(DATA)
 		benchmarks/memory.py --preset gspherenet --molecules 64 --decisions 0 --steps 2
 	for weights in $(RESULTS_WEIGHTS); do $(BIN)/python benchmarks/results record throughput-$$weights \
 		benchmarks/throughput.py $$weights --limit $(RESULTS_LIMIT) || exit; done
+	$(BIN)/python benchmarks/results write
+
+# Fine-tuning on one thread ends with the same bytes on every machine of a kind; the calculations take one process a CPU.
+discovery: .venv/installed-to-develop $(DATA)
+	$(BIN)/atomweave discover weaver-qm9 --minimize gap --before 0 --scored 100 --rounds 3 --grow 3000 --budget 40 \
+		--elite 400 --round-epochs 40 --trust-screen --threads 1 -o runs/weaver-qm9-gap
+	$(BIN)/atomweave discover weaver-qm9 --maximize polarizability --before 0 --threads 1 -o runs/weaver-qm9-alpha
+	for run in weaver-qm9-gap weaver-qm9-alpha; do $(BIN)/python benchmarks/results keep discovery runs/$$run || exit; done
 	$(BIN)/python benchmarks/results write
 
 # RELIABILITY names some of the checks, or holds other options of the script: make reliability RELIABILITY="--share 0.1"

@@ -20,6 +20,7 @@ SUFFIXES = {".py", ".c", ".h", ".yaml", ".safetensors", ".j2", ".js", ".css", ".
 SHIPPED = {
     "py.typed",
     "weights/weaver-qm9.safetensors",
+    "weights/weaver-qm9-gap.safetensors",
     "weights/symphony-qm9.safetensors",
     "weights/gspherenet-plus-qm9.safetensors",
     "weights/gspherenet-qm9.safetensors",
@@ -107,7 +108,7 @@ def test_sdist_builds_the_same_wheel_and_it_works_in_an_empty_environment(tmp_pa
 
     install(str(wheel))
     cards = atomweave("models")
-    assert all(name in cards for name in ("weaver-qm9", "symphony-qm9", "gspherenet-qm9", "gspherenet-plus-qm9"))
+    assert all(name in cards for name in ("weaver-qm9", "weaver-qm9-gap", "symphony-qm9", "gspherenet-qm9"))
     atomweave("sample", "weaver-qm9", "-n", "4", "-o", "x.xyz")
     install(f"{wheel}[eval]")
     atomweave("sample", "weaver-qm9", "-n", "4", "-o", "x.sdf", "--report", "x.html")
