@@ -83,7 +83,7 @@ results: .venv/installed-to-develop $(DATA)
 discovery: .venv/installed-to-develop $(DATA)
 	$(BIN)/atomweave discover weaver-qm9 --minimize gap --before 0 --scored 100 --rounds 3 --grow 3000 --budget 40 \
 		--elite 400 --round-epochs 40 --trust-screen --threads 1 -o runs/weaver-qm9-gap
-	$(BIN)/atomweave discover weaver-qm9 --maximize polarizability --before 0 --threads 1 -o runs/weaver-qm9-alpha
+	$(BIN)/atomweave discover weaver-qm9 --maximize polarizability --before 0 --scored 40 --threads 1 -o runs/weaver-qm9-alpha
 	for run in weaver-qm9-gap weaver-qm9-alpha; do $(BIN)/python benchmarks/results keep discovery runs/$$run || exit; done
 	$(BIN)/python benchmarks/results write
 

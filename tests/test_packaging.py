@@ -21,6 +21,7 @@ SHIPPED = {
     "py.typed",
     "weights/weaver-qm9.safetensors",
     "weights/weaver-qm9-gap.safetensors",
+    "weights/weaver-qm9-alpha.safetensors",
     "weights/symphony-qm9.safetensors",
     "weights/gspherenet-plus-qm9.safetensors",
     "weights/gspherenet-qm9.safetensors",
