@@ -26,7 +26,8 @@ WORDS = """\
 `atomweave discover` by the paper's recipe and after rounds ([how](discovery.md)): {number:,} molecules grown with each
 model, some of the valid drawn by lot and calculated with {method}. Means and best
 are of those that are neutral closed shells; whatever else was drawn counts as not good. Intervals are 95 %. The
-published systems scored radicals and charged species as well, which makes their best values and part of their means."""
+published systems scored radicals and charged species as well, which makes their best values and part of their means.
+A strained molecule has a smaller gap; [here](discovery.md#what-it-found) stands what the rounds owe to that."""
 
 
 def keep_discovery(run: Path, out: Path | None = None) -> None:
