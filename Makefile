@@ -33,8 +33,8 @@ RESULTS_SPEEDS ?= startup memory training growing policy naive scaling evaluatio
 FIGURES ?= shipped_figures octahedron random_signals resolution_study
 GPU_BUNDLE := gpu-bundle/qm9.safetensors
 
-.PHONY: sample test test-long qm9-level lint bench results discovery reliability reference docs pages notebooks wheel figures qm9 \
-	versions train-next gpu-bundle gpu-check clean
+.PHONY: sample test test-long qm9-level lint bench results discovery reliability reference docs pages notebooks wheel \
+	figures qm9 versions train-next gpu-bundle gpu-check clean
 
 sample: .venv/installed-to-use
 	$(BIN)/atomweave sample $(WEIGHTS) -n 100 --seed 0 --force -o molecules.sdf --report molecules.html

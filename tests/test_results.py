@@ -119,7 +119,8 @@ def a_tally(drawn: int, good: int, mean: float | None) -> dict:
 
 SUMMARY = {
     "objective": "gap < 4.5 eV",
-    "plan": {"model": "runs/x/weaver-qm9.safetensors", "target": "gap", "number": 1000, "method": "b3lyp/6-31g(2df,p)",
+    "plan": {"model": "runs/x/weaver-qm9.safetensors", "target": "gap", "direction": "minimize", "threshold": 4.5,
+             "number": 1000, "method": "b3lyp/6-31g(2df,p)",
              "grow": 2000, "budget": 50},
     "data": [{"system": "qm9", "note": "all 130,831 molecules", "mean": 6.858, "best": 0.669, "good": 0.0289}],
     "published": [{"system": "G-SphereNet", "note": "published", "mean": 2.907, "best": 0.294, "good": 0.8273}],

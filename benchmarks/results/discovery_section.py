@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from atomweave.discovery.objective import Objective
 from atomweave.errors import RefusedFileError
 
 from .records import RESULTS, Record, of_benchmark, save_records
@@ -17,17 +18,15 @@ from .tables import percent, table
 
 SUMMARY = "summary.json"
 
-UNITS = {"gap": "eV", "polarizability": "Bohr³"}
-
 KEPT = ("objective", "plan", "data", "published", "caveat", "models", "rounds", "diversity", "tools")
 """What a record has of a summary; the best molecules stay in the run's report."""
 
 WORDS = """\
 `atomweave discover` by the paper's recipe and after rounds ([how](discovery.md)): {number:,} molecules grown with each
-model, some of the valid drawn by lot and calculated with {method}. Means and best
-are of those that are neutral closed shells; whatever else was drawn counts as not good. Intervals are 95 %. The
-published systems scored radicals and charged species as well, which makes their best values and part of their means.
-A strained molecule has a smaller gap; [here](discovery.md#what-it-found) stands what the rounds owe to that."""
+model, some of the valid drawn by lot and calculated with {method} at the geometry as grown. Means and best are of those
+that are neutral closed shells; whatever else was drawn counts as not good. Intervals are 95 %. The published systems
+scored radicals and charged species as well, which makes their best values and part of their means. A strained molecule
+has a smaller gap; [here](discovery.md#what-it-found) stands what the rounds owe to that."""
 
 
 def keep_discovery(run: Path, out: Path | None = None) -> None:
@@ -62,7 +61,8 @@ def discovery(records: Sequence[Record]) -> str:
 
 
 def _of_objective(objective: str, runs: Sequence[Record]) -> list[str]:
-    unit = UNITS.get(runs[0]["target"], "")
+    plan = runs[0]["plan"]
+    unit = Objective(plan["target"], plan["direction"], plan["threshold"]).unit
     rows = [
         [f"{row['system']}, {row['note']}", "", f"{row['mean']:.2f}", f"{row['best']:.2f}", percent(row["good"], 1), ""]
         for row in (*runs[0]["published"], *runs[0]["data"])
@@ -114,7 +114,7 @@ def _number(value: float | None) -> str:
 
 
 def _method(plan: Mapping[str, Any]) -> str:
-    return f"{plan['method'].upper().replace('2DF,P', '2df,p')} at the geometry as grown"
+    return str(plan["method"]).upper().replace("2DF,P", "2df,p")
 
 
 def _span(interval: Sequence[float] | None, factor: float, digits: int) -> str:

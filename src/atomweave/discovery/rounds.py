@@ -245,11 +245,12 @@ def promising(sets: Sequence[Measured], calculated: AbstractSet[Any], plan: Plan
     found: dict[str, tuple[float, Molecule]] = {}
     for measured in sets:
         for entry in measured.entries:
-            molecule = measured.drawn.verdicts[entry.index].molecule
-            open_ = entry.fate == PASSED_OVER and entry.predicted is not None and entry.smiles not in calculated
-            if open_ and molecule is not None and objective.good(np.array([entry.predicted], float))[0]:
-                told = {objective.target: entry.predicted, "smiles": entry.smiles}
-                found[entry.smiles] = float(entry.predicted or 0.0), replace(molecule, properties=told)
+            value, molecule = entry.predicted, measured.drawn.verdicts[entry.index].molecule
+            if entry.fate != PASSED_OVER or entry.smiles in calculated or value is None or molecule is None:
+                continue
+            if objective.good(np.array([value]))[0]:
+                told = {objective.target: value, "smiles": entry.smiles}
+                found[entry.smiles] = value, replace(molecule, properties=told)
     return list(found.values())
 
 

@@ -68,11 +68,21 @@ def response(engine: Any, occupied: np.ndarray, mixed: np.ndarray) -> np.ndarray
     return result
 
 
+def density_changes(occupied: np.ndarray, mixed: np.ndarray) -> np.ndarray:
+    """Return the change 2 (Y O^T + O Y^T) of the density for each field, (3, n_functions, n_functions).
+
+    Args:
+        occupied: O, (n_functions, n_occupied) orbitals with two electrons each.
+        mixed: Y, (3, n_functions, n_occupied) their changes.
+    """
+    half = 2 * mixed @ occupied.T
+    return np.asarray(half + half.transpose(0, 2, 1))
+
+
 def _response_by_pyscf(engine: Any, occupied: np.ndarray, mixed: np.ndarray) -> np.ndarray:
     numint = engine._numint  # noqa: SLF001
     kernel = numint.cache_xc_kernel(engine.mol, engine.grids, engine.xc, occupied, np.full(occupied.shape[1], 2.0))
-    changes = 2 * mixed @ occupied.T
-    changes += changes.transpose(0, 2, 1)
+    changes = density_changes(occupied, mixed)
     potentials = numint.nr_rks_fxc(engine.mol, engine.grids, engine.xc, None, changes, 0, 1, *kernel)
     return np.asarray(potentials) @ occupied
 

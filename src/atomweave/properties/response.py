@@ -79,8 +79,7 @@ def _response(field: Field, rises: np.ndarray, coulomb_exchange: CoulombExchange
 def _exact_coulomb_exchange(field: Field, mixed: np.ndarray) -> np.ndarray:
     engine = field.exact
     range_parameter, far, near = engine._numint.rsh_and_hybrid_coeff(engine.xc)  # noqa: SLF001
-    changes = 2 * mixed @ field.occupied.T
-    changes += changes.transpose(0, 2, 1)
+    changes = grid.density_changes(field.occupied, mixed)
     if not (near or far):
         return np.asarray(engine.get_j(engine.mol, changes, 1) @ field.occupied)
     coulomb, exchange = engine.get_jk(engine.mol, changes, 1)
