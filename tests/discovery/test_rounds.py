@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from atomweave.chemistry.bonds import perceive
 from atomweave.discovery import rounds
 from atomweave.discovery.drawn import Drawn
 from atomweave.discovery.measured import Measured
+from atomweave.discovery.minima import ANOTHER, NO_MINIMUM
 from atomweave.discovery.novelty import Seen
 from atomweave.discovery.plan import Plan
 from atomweave.discovery.provenance import DROPPED, FAILED, INVALID, PASSED_OVER, PICKED, RANDOM, SCORED, Entry
-from atomweave.discovery.rounds import FOUND, UNCONFIRMED, calibrated, elite, picked
+from atomweave.discovery.rounds import FOUND, UNCONFIRMED, calibrated, elite, picked, pursued, sensible
 from atomweave.discovery.select import TRAIN, VALID, select
 from atomweave.discovery.sense import Sense
 from atomweave.discovery.work import Work
@@ -43,15 +45,18 @@ def screen_by_size(monkeypatch):
     def score(molecules, properties, method, **options):
         return [Score({properties[0]: 10 - len(molecule) / 8}) for molecule in molecules]
 
+    propanol = perceive(worked.embedded("CCCO")).smiles
+
     def check(perceptions, hardest, work):
-        return [Sense("bent" if one.smiles.count("C") == 3 and "O" in one.smiles else "", 2.0) for one in perceptions]
+        return [Sense("bent" if one.smiles == propanol else "", 2.0) for one in perceptions]
 
     monkeypatch.setattr("atomweave.properties.scoring.score", score)
     monkeypatch.setattr(rounds, "check", check)
 
 
-def pick(drawn: Drawn, tmp_path, known=frozenset(), seen=None) -> list[Entry]:
-    return picked(drawn, 1, set(known), None, tmp_path, PLAN, seen or Seen(), Work(workers=1))
+def pick(drawn: Drawn, tmp_path, known=frozenset(), seen=None, plan=PLAN) -> list[Entry]:
+    begun = pursued(drawn, 1, known, plan, seen or Seen())
+    return picked(drawn, begun, None, tmp_path, plan, Work(workers=1))
 
 
 def test_every_attempt_has_a_row_with_its_fate_and_reason(drawn, tmp_path, screen_by_size):
@@ -95,7 +100,7 @@ def test_what_is_dropped_says_why(drawn, tmp_path, screen_by_size):
 
 def test_a_lot_that_falls_on_no_closed_shell_is_a_failure(drawn, tmp_path, screen_by_size):
     everything = PLAN.model_copy(update={"budget": 5 * len(drawn.valid)})
-    found = picked(drawn, 1, set(), None, tmp_path, everything, Seen(), Work(workers=1))
+    found = pick(drawn, tmp_path, plan=everything)
     assert (found[11].drawn, found[11].fate, found[11].reason) == (RANDOM, FAILED, "in pieces")
 
 
@@ -156,3 +161,29 @@ def test_each_molecule_is_taught_once_and_none_that_the_data_hold(store, drawn, 
     known = measured(drawn, {1: 3.0}, novel=False)
     pool = elite(selection, [once, known], PLAN, Work())
     assert pool.properties["gap"][pool.split(FOUND)].tolist() == [3.0]
+
+
+def test_what_has_no_minimum_of_its_own_is_not_pursued(drawn, tmp_path, screen_by_size):
+    lot = drawn.lot(1).tolist()[0]
+    open_ = next(index for index in range(10) if index != lot)
+    lost = {lot: ANOTHER, open_: NO_MINIMUM}
+    begun = pursued(drawn, 1, set(), PLAN, Seen())
+    found = picked(replace(drawn, lost=lost), begun, None, tmp_path, PLAN, Work(workers=1))
+    assert (found[lot].drawn, found[lot].fate, found[lot].reason) == (RANDOM, FAILED, ANOTHER)
+    assert (found[open_].drawn, found[open_].fate, found[open_].reason) == ("", DROPPED, NO_MINIMUM)
+    assert sum(entry.drawn == PICKED for entry in found) == 4
+
+
+def test_the_data_teach_what_passes_the_checks(store, monkeypatch):
+    selection = select(store, PLAN.objective, "edm/train", "edm/valid")  # 4.2, 3.4, 4.0, 3.9
+    asked = []
+
+    def check(perceptions, hardest, work):
+        asked.append(len(perceptions))
+        return [Sense("bent" if one.smiles == glyoxal else "", 2.0) for one in perceptions]
+
+    glyoxal = perceive(worked.embedded("O=CC=O")).smiles
+    monkeypatch.setattr(rounds, "check", check)
+    plan = PLAN.model_copy(update={"elite": 2})
+    assert selection.properties["gap"][sensible(selection, plan, Work(workers=1))].tolist() == [3.9, 4.0]
+    assert asked == [2, 2]  # the best two, of which one falls out, and the next two

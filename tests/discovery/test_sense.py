@@ -8,7 +8,16 @@ from rdkit import Chem
 
 from atomweave.chemistry.bonds import perceive
 from atomweave.discovery import sense
-from atomweave.discovery.sense import ANTI_BREDT, STRAINED, TETRAHEDRANE, TOO_HARD, accessibility, check, strain
+from atomweave.discovery.sense import (
+    ANTI_BREDT,
+    STRAINED,
+    TETRAHEDRANE,
+    TOO_HARD,
+    UNSTABLE,
+    accessibility,
+    check,
+    senseless,
+)
 from atomweave.discovery.work import Work
 from atomweave.molecule import Molecule
 from reference.worked_molecules import benzene, embedded
@@ -32,7 +41,7 @@ def mol(smiles: str) -> Chem.Mol:
     ],
 )
 def test_rings_that_can_hardly_be_closed(smiles, what):
-    assert strain(mol(smiles)) == what
+    assert senseless(mol(smiles)) == what
     assert what in {*STRAINED, TETRAHEDRANE, ANTI_BREDT}
 
 
@@ -42,7 +51,33 @@ def test_rings_that_can_hardly_be_closed(smiles, what):
      "C1CCCCCC#C1", "C=C=C", "C1CC2=C(C1)CC2", "C1C2CC2C=C1"],
 )  # fmt: skip
 def test_rings_that_are_made_every_day_pass(smiles):
-    assert strain(mol(smiles)) == ""
+    assert senseless(mol(smiles)) == ""
+
+
+@pytest.mark.parametrize(
+    ("smiles", "what"),
+    [
+        ("CN=NN", "three nitrogens in a chain"),
+        ("CNNN", "three nitrogens in a chain"),
+        ("CN=NN=O", "three nitrogens in a chain"),
+        ("CN=NON", "nitrogen or oxygen on both sides of an oxygen"),
+        ("COOO", "nitrogen or oxygen on both sides of an oxygen"),
+        ("[NH3+]CC(=O)[O-]", "opposite charges apart"),
+        ("NC(N)=[NH+]C[O-]", "opposite charges apart"),
+    ],
+)
+def test_what_would_not_last(smiles, what):
+    assert senseless(mol(smiles)) == what
+    assert what in UNSTABLE
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    ["CN=[N+]=[N-]", "C[N+](=O)[O-]", "C=[N+]=[N-]", "C[N+]#[C-]", "c1nn[nH]n1", "Nn1ccnn1", "c1cnon1", "CNN",
+     "CN(C)N=O", "CON=C", "COOC", "C[N+](C)(C)[O-]"],
+)  # fmt: skip
+def test_nitrogens_and_charges_of_every_day_pass(smiles):
+    assert senseless(mol(smiles)) == ""
 
 
 def test_accessibility_orders_molecules_as_a_chemist_would():

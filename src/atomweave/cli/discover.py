@@ -62,6 +62,9 @@ def discover(
     trust_screen: Annotated[
         bool, typer.Option("--trust-screen", help="Molecules that the screen alone has seen may be among them.")
     ] = False,
+    relax_by: Annotated[
+        str, typer.Option(metavar="METHOD|none", help="Rounds look at the minima of this method; none: as grown.")
+    ] = "gfn2-xtb",
     round_epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 20,
     sa_max: Annotated[float, typer.Option(help="Synthetic accessibility (1 easy, 10 hard) that is still pursued.")] = 6,
     temperatures: Annotated[str, typer.Option(help="own, or published: see atomweave sample.")] = "own",
@@ -101,7 +104,8 @@ def discover(
         "recipe": recipe, "target": name, "direction": direction, "model": model, "data": store.name, "split": split,
         "valid_split": valid_split, "seed": seed, "learning_rate": learning_rate, "batch": batch, "number": number,
         "method": method, "rounds": rounds, "grow": grow, "budget": budget, "screen": screen, "elite": elite,
-        "trust_screen": trust_screen, "round_epochs": round_epochs, "sa_max": sa_max, "max_atoms": max_atoms,
+        "trust_screen": trust_screen, "relax_by": None if relax_by == "none" else relax_by,
+        "round_epochs": round_epochs, "sa_max": sa_max, "max_atoms": max_atoms,
         "temperatures": temperatures_of(temperatures, 1.0, 1.0, "exact"),
     }  # fmt: skip
     given = {"threshold": threshold, "epochs": epochs, "before": before}
@@ -147,7 +151,9 @@ def make_plan(options: dict[str, Any], given: dict[str, Any], data: Path) -> Pla
     Objective(told["target"], told["direction"], told.get("threshold", 0.0))  # refuses what it does not know
     if "threshold" not in told:
         raise UsageError(f"--threshold is missing: from where on is {told['target']} good?")
-    for role in ("method", "screen"):
+    for role in ("method", "screen", "relax_by"):
+        if told[role] is None:
+            continue
         method = parse_method(told[role])
         told |= {role: method.name, f"{role}_digest": method.digest}
     told |= {

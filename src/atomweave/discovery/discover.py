@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 from ..data.store import MoleculeStore
 from .finetune import finetune
-from .measured import Measured, measure
+from .measured import SCORES, Measured, measure
+from .minima import Strain, strain
 from .novelty import Seen
 from .plan import Plan, keep_to
 from .provenance import Provenance
@@ -50,6 +51,7 @@ class Discovery:
         finetuned: after the recipe.
         rounds: after it.
         after: the last round's model; None without rounds.
+        strains: what each of `models` owes to its geometry; none where rounds did not relax.
     """
 
     plan: Plan
@@ -61,6 +63,7 @@ class Discovery:
     finetuned: Measured
     rounds: tuple[Round, ...]
     after: Measured | None
+    strains: tuple[Strain, ...] = ()
 
     @property
     def models(self) -> tuple[Measured, ...]:
@@ -127,8 +130,11 @@ def discover(plan: Plan, data: Path, out: Path, work: Work | None = None) -> Dis
         of_data(plan.split, f"{len(train):,} molecules to learn from", train, objective),
         of_data("biased set", f"{len(learnt):,} molecules taught", objective.values(selection)[learnt], objective),
     )
+    models = [one for one in (before, finetuned, after) if one is not None]
+    relaxing = plan.relax_by if rounds else None
+    strains = tuple(strain(one, relaxing, out / SCORES, work) for one in models) if relaxing is not None else ()
     found = Discovery(
-        plan, out, rows, values, objective.values(selection)[learnt], before, finetuned, tuple(rounds), after
+        plan, out, rows, values, objective.values(selection)[learnt], before, finetuned, tuple(rounds), after, strains
     )
     Provenance(out / "provenance.sqlite").write_csv(out / "molecules.csv")
     write_results(found)

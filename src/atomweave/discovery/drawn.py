@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from .work import Work
 
 if TYPE_CHECKING:
     from ..evaluation.validity import Verdict
+    from ..molecule import Molecule
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,7 @@ class Drawn:
         seed: that they were grown with.
         weights: sha256 of the model's file.
         path: of the molecules.
+        lost: attempts that were to be relaxed and have no minimum of their own -> why.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Drawn:
     seed: int
     weights: str
     path: Path
+    lost: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.verdicts)
@@ -46,8 +50,14 @@ class Drawn:
 
     @cached_property
     def refusals(self) -> dict[int, str]:
-        """For each valid attempt why it is no neutral closed shell; empty for those that are."""
-        return {index: open_shell(self.verdicts[index]) for index in self.valid.tolist()}
+        """For each valid attempt why it is no neutral closed shell, or is `lost`; empty for what may be scored."""
+        return {index: self.lost.get(index) or open_shell(self.verdicts[index]) for index in self.valid.tolist()}
+
+    def molecule(self, index: int) -> Molecule:
+        """Return the molecule of a valid attempt."""
+        found = self.verdicts[index].molecule
+        assert found is not None, "a valid attempt is a molecule"
+        return found
 
     def lot(self, n: int | None) -> np.ndarray:
         """Return n of the valid attempts in random order, all if None: those of a smaller n come first; (n,) int64."""

@@ -41,6 +41,8 @@ UNTIL_ROUNDS = {
     "round_epochs",
     "sa_max",
     "trust_screen",
+    "relax_by",
+    "relax_by_digest",
 }
 """Fields that may change as long as no round was asked for: what rounds do means nothing before, and a hundred drawn to
 be scored are the first of two hundred."""
@@ -80,6 +82,8 @@ class Plan(Config):
     screen_digest: str = ""
     elite: PositiveInt = Field(1000, description="best molecules, of data and run, that a round teaches")
     trust_screen: bool = Field(False, description="molecules that the screen alone has seen may teach, too")
+    relax_by: str | None = Field("gfn2-xtb", description="method whose minima rounds look at; null: as grown")
+    relax_by_digest: str = ""
     round_epochs: PositiveInt = Field(20, description="passes over them")
     sa_max: float = Field(6.0, gt=0, description="synthetic accessibility above which a molecule is not pursued")
 

@@ -25,6 +25,7 @@ from .table2 import SOURCE, caveat, published
 if TYPE_CHECKING:
     from .discover import Discovery
     from .measured import Measured
+    from .minima import Strain
     from .tally import Interval, Tally
 
 HERE = Path(__file__).parent
@@ -47,7 +48,8 @@ def write_results(found: Discovery) -> None:
         TEMPLATE, title, records, n_attempts, folder=HERE, chosen=chosen, found=found, told=told, rows=_rows(found),
         source=SOURCE, colour=colour, value_text=value_text, share_text=share_text, span=span,
         standings=figures.standings(found, _measures(found)), histograms=figures.histograms(found),
-        progress=figures.progress(found), set_names=[one.name for one in found.sets], varied=_varied(found),
+        progress=figures.progress(found), strains=_strains(found), strain_text=strain_text,
+        set_names=[one.name for one in found.sets], varied=_varied(found),
         provenance=_provenance(found), failures=_failures(found),
     )  # fmt: skip
     write_page(found.folder / "report.html", page)
@@ -62,6 +64,7 @@ def summary(found: Discovery) -> dict[str, Any]:
         "published": [_plain(asdict(row)) | {"source": SOURCE} for row in published(found.plan)],
         "caveat": caveat(found.plan),
         "models": {one.name: one.tally.as_dict() for one in found.models},
+        "strain": {name: _plain(asdict(one)) for name, one in _strains(found)},
         "rounds": [
             {
                 "round": one.number,
@@ -100,6 +103,7 @@ def lines(found: Discovery) -> list[str]:
         f"  {name}, picked: mean {tally.mean:.3f}, best {tally.best:.3f}, {tally.good:,} of {tally.drawn:,} good"
         for name, tally in picks
     ]
+    shown += [f"  {name}, relaxed: {strain_text(one, found)}" for name, one in _strains(found)]
     return [*shown, *filter(None, [caveat(found.plan)])]
 
 
@@ -138,6 +142,15 @@ def value_text(value: float | None, found: Discovery) -> str:
     """Return a value of the property with its unit; a dash where there is none."""
     known = value is not None and math.isfinite(value)
     return f"{value:.3f} {found.plan.objective.unit}" if known else "–"
+
+
+def strain_text(one: Strain, found: Discovery) -> str:
+    """Return in words what molecules owe to their geometry."""
+    stay = f"{one.same:,} of {one.n:,} are the same molecule at the minimum of {one.method}"
+    if not math.isfinite(one.change):
+        return stay
+    change = f"{one.change:+.3f} {found.plan.objective.unit} (median)"
+    return f"{stay}, where their {found.plan.target} by {one.screen} differs by {change}"
 
 
 def share_text(value: float | None) -> str:
@@ -191,6 +204,11 @@ def _varied(found: Discovery) -> list[tuple[str, str, Diversity]]:
     ]
 
 
+def _strains(found: Discovery) -> list[tuple[str, Strain]]:
+    """Return name and strain of each model whose molecules were relaxed."""
+    return [(one.name, strain) for one, strain in zip(found.models, found.strains, strict=False)]
+
+
 def _failures(found: Discovery) -> list[tuple[str, str, str, int]]:
     """Return set, fate, reason and number of attempts that have no value, the most frequent of a set first."""
     counted: dict[tuple[str, str, str], int] = {}
@@ -217,7 +235,8 @@ def _provenance(found: Discovery) -> dict[str, str]:
     if plan.rounds:
         told["rounds"] = (
             f"{plan.rounds}: {plan.grow:,} grown, {plan.budget:,} calculations, the best {plan.elite:,} taught for "
-            f"{plan.round_epochs} epochs; screen {plan.screen}{', trusted' if plan.trust_screen else ''}"
+            f"{plan.round_epochs} epochs; screen {plan.screen}{', trusted' if plan.trust_screen else ''}; "
+            f"{'as grown' if plan.relax_by is None else f'at the minima of {plan.relax_by}'}"
         )
         if not has_scorer():
             told["synthetic accessibility"] = "not checked: this RDKit came without its Contrib folder"

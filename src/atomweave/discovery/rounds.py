@@ -2,8 +2,9 @@
 
 A round's budget of calculations has two parts. A fifth goes to valid molecules drawn by lot, before anything is known
 of them: they say what the model draws, picks left aside. The others go to the best by the screen among those that are
-new, distinct and pass the checks of `sense`. Whatever gets a value may teach the next model; where the screen is
-trusted, so may those that it has seen and no budget was left for, by their calibrated value.
+new, distinct and pass the checks of `sense`. All of these lie at their `minima`, unless the plan wants them as grown.
+Whatever gets a value may teach the next model; where the screen is trusted, so may those that it has seen and no budget
+was left for, by their calibrated value.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..data.store import MoleculeStore
 from .drawn import Drawn, draw
 from .finetune import finetune
 from .measured import SCORES, Measured, blank, scored_entries
+from .minima import at_minima
 from .novelty import Seen
 from .plan import Plan
 from .provenance import DROPPED, FAILED, PASSED_OVER, PICKED, RANDOM, SCORED, Entry, Provenance
@@ -78,12 +80,15 @@ def run_round(
     """
     name, own = f"round {number}", folder / "rounds" / str(number)
     drawn = draw(name, weights, plan.grow, plan.seed + number, own / "molecules.sdf", plan, work)
-    provenance = Provenance(folder / "provenance.sqlite")
+    known = {entry.smiles for measured in earlier for entry in measured.entries if entry.fate in {SCORED, FAILED}}
+    begun = pursued(drawn, number, known, plan, seen)
+    if plan.relax_by is not None:
+        drawn = at_minima(drawn, _open(begun), plan.relax_by, folder / SCORES, work)
     calibration = calibrated(earlier, folder, plan, work)
+    provenance = Provenance(folder / "provenance.sqlite")
     entries = provenance.entries(name)
     if not entries:
-        known = {entry.smiles for measured in earlier for entry in measured.entries if entry.fate in {SCORED, FAILED}}
-        entries = picked(drawn, number, known, calibration, folder, plan, seen, work)
+        entries = picked(drawn, begun, calibration, folder, plan, work)
         provenance.replace(name, entries)
     entries = scored_entries(drawn, entries, folder, plan, work)
     provenance.replace(name, entries)
@@ -97,27 +102,19 @@ def run_round(
     return Round(number, measured, calibration, (n_train, n_found, n_unconfirmed), taught)
 
 
-def picked(
-    drawn: Drawn, number: int, known: set[str], calibration: Calibration | None, folder: Path, plan: Plan, seen: Seen,
-    work: Work,
-) -> list[Entry]:  # fmt: skip
-    """Return one entry an attempt that says what becomes of it: to be scored by lot, picked, passed over or dropped.
+def pursued(drawn: Drawn, number: int, known: AbstractSet[str], plan: Plan, seen: Seen) -> list[Entry]:
+    """Return one entry an attempt, before anything is calculated: some are drawn by lot, others dropped, the rest open.
 
     Args:
         drawn: the molecules.
         number: of the round.
         known: SMILES that were scored in earlier sets.
-        calibration: of the screen; None ranks by the screened value itself.
-        folder: of the run.
         plan: gives the budget.
         seen: what is in the training split.
-        work: how to compute.
     """
-    n_random = max(1, plan.budget // BY_LOT)
-    lot = set(drawn.lot(n_random).tolist())
+    lot = set(drawn.lot(_n_by_lot(plan)).tolist())
     entries = [blank(drawn, index, number) for index in range(len(drawn))]
     taken = set(known)
-    open_ = []  # attempts that may yet be picked
     for index in drawn.valid.tolist():
         entry = replace(entries[index], novel=seen.novel(entries[index].smiles))
         refused = drawn.refusals[index]
@@ -125,10 +122,28 @@ def picked(
             entry = replace(entry, drawn=RANDOM, fate=FAILED if refused else entry.fate, reason=refused or entry.reason)
         elif reason := refused or _repeated(entry, taken):
             entry = replace(entry, fate=DROPPED, reason=reason)
-        else:
-            open_.append(index)
         taken.add(entry.smiles)
         entries[index] = entry
+    return entries
+
+
+def picked(
+    drawn: Drawn, begun: Sequence[Entry], calibration: Calibration | None, folder: Path, plan: Plan, work: Work
+) -> list[Entry]:
+    """Return one entry an attempt that says what becomes of it: to be scored by lot, picked, passed over or dropped.
+
+    Args:
+        drawn: the molecules, those that are open at their minima if these are what is looked at.
+        begun: what `pursued` says of them.
+        calibration: of the screen; None ranks by the screened value itself.
+        folder: of the run.
+        plan: gives the budget.
+        work: how to compute.
+    """
+    entries = list(begun)
+    for index, reason in drawn.lost.items():
+        entries[index] = replace(entries[index], fate=FAILED if entries[index].drawn else DROPPED, reason=reason)
+    open_ = [index for index in _open(entries) if not entries[index].drawn]
     for index, found in zip(open_, check(_perceptions(drawn, open_), plan.sa_max, work), strict=True):
         fate = DROPPED if found.reason else PASSED_OVER
         entries[index] = replace(
@@ -136,7 +151,7 @@ def picked(
         )
     open_ = [index for index in open_ if entries[index].fate == PASSED_OVER]
     molecules = _molecules(drawn, open_)
-    screened = screen(molecules, folder, plan, work, f"of round {number}")
+    screened = screen(molecules, folder, plan, work, f"of {drawn.name}")
     has = np.isfinite(screened)
     for index in np.array(open_)[~has].tolist():
         entries[index] = replace(entries[index], fate=DROPPED, reason=f"no value by {plan.screen}")
@@ -147,7 +162,7 @@ def picked(
         told = {"screened": float(screened[has][at])}
         if calibration is not None:
             told["predicted"] = float(predicted[at])
-        among = place < plan.budget - n_random
+        among = place < plan.budget - _n_by_lot(plan)
         entries[kept[at]] = replace(
             entries[kept[at]], drawn=PICKED if among else "", reason="" if among else "others promise more", **told
         )
@@ -191,7 +206,7 @@ def elite(selection: MoleculeStore, sets: Sequence[Measured], plan: Plan, work: 
         plan: gives how many, and whether the screen is trusted.
         work: processes.
     """
-    objective, learnt = plan.objective, selection.splits[TRAIN]
+    objective, learnt = plan.objective, sensible(selection, plan, work)
     ours = found_good(sets, plan, work)
     n_calculated = len(ours)
     if plan.trust_screen:
@@ -210,6 +225,24 @@ def elite(selection: MoleculeStore, sets: Sequence[Measured], plan: Plan, work: 
         VALID: np.arange(len(best), len(best) + len(watched)),
     }
     return joined([*stores, watched], splits)
+
+
+def sensible(selection: MoleculeStore, plan: Plan, work: Work) -> np.ndarray:
+    """Return indices of the best molecules of the data that pass the checks which picks pass; (up to `plan.elite`,)."""
+    from ..chemistry.bonds import perceive_many
+
+    learnt = selection.splits[TRAIN]
+    order = learnt[plan.objective.order(plan.objective.values(selection)[learnt])].tolist()
+    kept: list[int] = []
+    for start in range(0, len(order), plan.elite):
+        some = order[start : start + plan.elite]
+        seen_by = perceive_many([selection[index] for index in some], work.workers)
+        valid = [(index, one) for index, one in zip(some, seen_by, strict=True) if one.valid]
+        found = check([one for _, one in valid], plan.sa_max, work)
+        kept += [index for (index, _), sense in zip(valid, found, strict=True) if not sense.reason]
+        if len(kept) >= plan.elite:
+            break
+    return np.array(kept[: plan.elite], np.int64)
 
 
 def found_good(sets: Sequence[Measured], plan: Plan, work: Work) -> list[tuple[float, Molecule]]:
@@ -252,6 +285,16 @@ def promising(sets: Sequence[Measured], calculated: AbstractSet[Any], plan: Plan
                 told = {objective.target: value, "smiles": entry.smiles}
                 found[entry.smiles] = value, replace(molecule, properties=told)
     return list(found.values())
+
+
+def _n_by_lot(plan: Plan) -> int:
+    """Return how many calculations of a round go to molecules drawn by lot."""
+    return max(1, plan.budget // BY_LOT)
+
+
+def _open(entries: Sequence[Entry]) -> list[int]:
+    """Return the attempts of which something may yet come."""
+    return [entry.index for entry in entries if entry.fate == PASSED_OVER]
 
 
 def _repeated(entry: Entry, taken: set[str]) -> str:

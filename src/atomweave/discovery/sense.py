@@ -1,8 +1,8 @@
 """Would a chemist believe it? Checks of a molecule before a calculation is spent on it.
 
 A small gap is cheaply had from a molecule that could not exist. So what is pursued passes the tests of PoseBusters, has
-no ring that could hardly be closed, and is not beyond synthesis by the score of P. Ertl, A. Schuffenhauer, J.
-Cheminform. 1, 8 (2009), from 1 (easy) to 10.
+no ring that could hardly be closed, no chain of nitrogens, no charges that a solvent would have to hold apart, and is
+not beyond synthesis by the score of P. Ertl, A. Schuffenhauer, J. Cheminform. 1, 8 (2009), from 1 (easy) to 10.
 """
 
 from __future__ import annotations
@@ -32,6 +32,14 @@ STRAINED = {
     "two double bonds in a ring of four": "*1=**=*1",
 }
 """Name -> SMARTS of rings that QM9's enumeration made and a laboratory would not keep at room temperature."""
+
+UNSTABLE = {
+    "three nitrogens in a chain": "[#7]~[#7;!R;+0]~[#7]",  # an azide's charged middle is none of them
+    "nitrogen or oxygen on both sides of an oxygen": "[#7,#8]~[#8;!a]~[#7,#8]",  # a furazan's is aromatic
+    "opposite charges apart": "[$([+;!$([+]~[-])]),$([-;!$([-]~[+])])]",  # those of a nitro group touch
+}
+"""Name -> SMARTS of what falls apart, or is another molecule without a solvent. QM9 has zwitterions, and they are over
+a quarter of its four hundred smallest gaps."""
 
 ANTI_BREDT = "double bond at a bridgehead"
 TETRAHEDRANE = "atom shared by three rings of three"
@@ -65,12 +73,12 @@ def check(perceptions: Sequence[Perception], hardest: float, work: Work) -> list
         mol = perception.mol_or_raise()
         score = accessibility(mol)
         hard = f"{TOO_HARD} (over {hardest:g})" if score is not None and score > hardest else ""
-        found.append(Sense(strain(mol) or failed or hard, score))
+        found.append(Sense(senseless(mol) or failed or hard, score))
     return found
 
 
-def strain(mol: Chem.Mol) -> str:
-    """Return which ring of a molecule could hardly be closed; empty if none."""
+def senseless(mol: Chem.Mol) -> str:
+    """Return which ring of a molecule could hardly be closed, or what of it would not last; empty if nothing."""
     for name, pattern in _patterns().items():
         if mol.HasSubstructMatch(pattern):
             return name
@@ -134,7 +142,7 @@ def busted(perceptions: Sequence[Perception], work: Work) -> list[str]:
 def _patterns() -> dict[str, Chem.Mol]:
     from rdkit import Chem
 
-    return {name: Chem.MolFromSmarts(smarts) for name, smarts in STRAINED.items()}
+    return {name: Chem.MolFromSmarts(smarts) for name, smarts in (STRAINED | UNSTABLE).items()}
 
 
 def _anti_bredt(mol: Chem.Mol) -> bool:
