@@ -122,6 +122,8 @@ def _figure(rows: list[dict[str, Any]]) -> Any:
             axis.errorbar(steps, values, yerr=bars(line, share), fmt="o-", capsize=2, color=colour, label=order)
         axis.set_title(title)
         axis.set_xscale("log")
+        axis.set_xticks(steps, [f"{step:,}" for step in steps])
+        axis.set_xticks([], minor=True)
         axis.set_xlabel("steps of 16 molecules")
     axes[0].set_ylabel("xyz2mol-valid share")
     axes[0].legend()

@@ -125,6 +125,10 @@ SUMMARY = {
     "data": [{"system": "qm9", "note": "all 130,831 molecules", "mean": 6.858, "best": 0.669, "good": 0.0289}],
     "published": [{"system": "G-SphereNet", "note": "published", "mean": 2.907, "best": 0.294, "good": 0.8273}],
     "caveat": "", "diversity": {}, "tools": {}, "best": [],
+    "strain": {
+        "fine-tuned": {"method": "gfn2-xtb", "screen": "gfn2-xtb", "n": 100, "same": 97, "change": 0.05},
+        "after round 1": {"method": "gfn2-xtb", "screen": "gfn2-xtb", "n": 0, "same": 0, "change": None},
+    },
     "models": {"fine-tuned": a_tally(100, 85, 4.1), "after round 1": a_tally(100, 0, None)},
     "rounds": [{"round": 1, "by_lot": a_tally(10, 8, 4.0), "picked": a_tally(40, 39, 3.2), "taught": 400,
                 "taught_found_by_the_run": 60, "taught_unconfirmed": 45}],
@@ -174,6 +178,9 @@ def test_discovery_stands_beside_the_published(folder, tmp_path):
         "- Round 1: drawn by lot, mean 4.00 eV, 8 of 10 good; picked by the screen, mean 3.20, best 2.20, 39 of 40 "
         "good. The best 400 taught the next model, 60 of them the run's own (45 seen by the screen alone)."
     ) in page
+    assert "At the minimum of gfn2-xtb, and how far" in page
+    assert "| `weaver-qm9`, fine-tuned | 97 of 100 | +0.05 |" in page
+    assert "| `weaver-qm9`, after round 1 | 0 of 0 | none |" in page
 
 
 def test_what_is_no_discovery_run_is_not_kept(folder, tmp_path):

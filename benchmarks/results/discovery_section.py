@@ -18,7 +18,7 @@ from .tables import percent, table
 
 SUMMARY = "summary.json"
 
-KEPT = ("objective", "plan", "data", "published", "caveat", "models", "rounds", "diversity", "tools")
+KEPT = ("objective", "plan", "data", "published", "caveat", "models", "strain", "rounds", "diversity", "tools")
 """What a record has of a summary; the best molecules stay in the run's report."""
 
 WORDS = """\
@@ -26,7 +26,7 @@ WORDS = """\
 model, some of the valid drawn by lot and calculated with {method} at the geometry as grown. Means and best are of those
 that are neutral closed shells; whatever else was drawn counts as not good. Intervals are 95 %. The published systems
 scored radicals and charged species as well, which makes their best values and part of their means. A strained molecule
-has a smaller gap; [here](discovery.md#what-it-found) stands what the rounds owe to that."""
+has a smaller gap; [here](discovery.md#what-it-found) stands what was done about that."""
 
 
 def keep_discovery(run: Path, out: Path | None = None) -> None:
@@ -83,7 +83,21 @@ def _of_objective(objective: str, runs: Sequence[Record]) -> list[str]:
         "system", "drawn of the valid", f"mean, {unit}", f"best, {unit}", "good, % of valid", "good, % of attempts",
     ]  # fmt: skip
     parts = [f"### {objective[0].upper()}{objective[1:]}", table(headings, rows)]
+    parts += _strain(runs, unit)
     return [*parts, *(_rounds(run, unit) for run in runs if run["rounds"])]
+
+
+def _strain(runs: Sequence[Record], unit: str) -> list[str]:
+    """Say what the molecules of each model owe to their geometry; nothing where no run has looked."""
+    rows = [
+        [f"`{run['model']}`, {name}", f"{one['same']:,} of {one['n']:,}", _number(one["change"], "+")]
+        for run in runs
+        for name, one in run["strain"].items()
+    ]
+    method = next((one["method"] for run in runs for one in run["strain"].values()), "")
+    headings = ["scored", "the same molecule", f"change of the {runs[0]['plan']['target']}, {unit}"]
+    said = f"At the minimum of {method}, and how far that method's own value changes on the way there (median):"
+    return [said, table(headings, rows)] if rows else []
 
 
 def _rounds(run: Record, unit: str) -> str:
@@ -109,8 +123,8 @@ def _unconfirmed(n: int) -> str:
     return f" ({n:,} seen by the screen alone)" if n else ""
 
 
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.2f}"
+def _number(value: float | None, sign: str = "") -> str:
+    return "none" if value is None else f"{value:{sign}.2f}"
 
 
 def _method(plan: Mapping[str, Any]) -> str:

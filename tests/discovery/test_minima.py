@@ -10,7 +10,7 @@ import pytest
 
 from atomweave.discovery.drawn import Drawn
 from atomweave.discovery.measured import Measured
-from atomweave.discovery.minima import ANOTHER, NO_MINIMUM, at_minima, strain
+from atomweave.discovery.minima import ANOTHER, NO_MINIMUM, at_minima, can_tell_strain, strain
 from atomweave.discovery.plan import Plan
 from atomweave.discovery.provenance import RANDOM, SCORED, Entry
 from atomweave.discovery.work import Work
@@ -64,9 +64,9 @@ def test_strain_is_what_the_property_owes_to_the_geometry(drawn, tmp_path, in_pr
         Entry("round 1", 1, index, 7, "w", "", verdict.smiles, SCORED if index < 2 else "", drawn=RANDOM, value=5.0)
         for index, verdict in enumerate(drawn.verdicts)
     ]
-    both = strain(Measured(drawn, tuple(entries), PLAN), XTB, tmp_path / "scores.sqlite", Work(workers=1))
+    both = strain(Measured(drawn, tuple(entries), PLAN), PLAN, tmp_path / "scores.sqlite", Work(workers=1))
     wide = strain(
-        Measured(drawn, (replace(entries[0], fate="passed over"), *entries[1:]), PLAN), XTB,
+        Measured(drawn, (replace(entries[0], fate="passed over"), *entries[1:]), PLAN), PLAN,
         tmp_path / "scores.sqlite", Work(workers=1),
     )  # fmt: skip
     assert (both.n, both.same, wide.n, wide.same) == (2, 2, 1, 1)
@@ -75,6 +75,13 @@ def test_strain_is_what_the_property_owes_to_the_geometry(drawn, tmp_path, in_pr
 
 
 def test_nothing_to_relax_is_no_strain(drawn, tmp_path):
-    found = strain(Measured(drawn, (), PLAN), XTB, tmp_path / "scores.sqlite", Work(workers=1))
+    found = strain(Measured(drawn, (), PLAN), PLAN, tmp_path / "scores.sqlite", Work(workers=1))
     assert (found.n, found.same) == (0, 0)
     assert np.isnan(found.change)
+
+
+def test_without_the_program_nothing_is_said_of_strain(monkeypatch):
+    assert can_tell_strain(PLAN)
+    assert not can_tell_strain(PLAN.model_copy(update={"relax_by": None}))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "tblite" else name)
+    assert not can_tell_strain(PLAN)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from ..data.store import MoleculeStore
 from .finetune import finetune
 from .measured import SCORES, Measured, measure
-from .minima import Strain, strain
+from .minima import Strain, can_tell_strain, strain
 from .novelty import Seen
 from .plan import Plan, keep_to
 from .provenance import Provenance
@@ -51,7 +51,7 @@ class Discovery:
         finetuned: after the recipe.
         rounds: after it.
         after: the last round's model; None without rounds.
-        strains: what each of `models` owes to its geometry; none where rounds did not relax.
+        strains: what each of `models` owes to its geometry; none where that could not be told.
     """
 
     plan: Plan
@@ -131,8 +131,7 @@ def discover(plan: Plan, data: Path, out: Path, work: Work | None = None) -> Dis
         of_data("biased set", f"{len(learnt):,} molecules taught", objective.values(selection)[learnt], objective),
     )
     models = [one for one in (before, finetuned, after) if one is not None]
-    relaxing = plan.relax_by if rounds else None
-    strains = tuple(strain(one, relaxing, out / SCORES, work) for one in models) if relaxing is not None else ()
+    strains = tuple(strain(one, plan, out / SCORES, work) for one in models) if can_tell_strain(plan) else ()
     found = Discovery(
         plan, out, rows, values, objective.values(selection)[learnt], before, finetuned, tuple(rounds), after, strains
     )

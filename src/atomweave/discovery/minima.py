@@ -7,6 +7,7 @@ look at the minimum that a cheap method finds from what was grown, and only wher
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from .work import Work
 if TYPE_CHECKING:
     from ..molecule import Molecule
     from .measured import Measured
+    from .plan import Plan
 
 NO_MINIMUM = "no minimum found"
 ANOTHER = "another molecule at the minimum"
@@ -82,19 +84,29 @@ class Strain:
     change: float
 
 
-def strain(measured: Measured, method: str, results: Path, work: Work) -> Strain:
+def can_tell_strain(plan: Plan) -> bool:
+    """Return whether a plan names minima to look at, and the programs for that are installed."""
+    from ..properties.methods import parse_method
+
+    return plan.relax_by is not None and all(
+        importlib.util.find_spec(parse_method(name).program) for name in (plan.relax_by, plan.screen)
+    )
+
+
+def strain(measured: Measured, plan: Plan, results: Path, work: Work) -> Strain:
     """Relax what was drawn by lot and scored, and see what becomes of the property.
 
     Args:
         measured: molecules as grown.
-        method: that relaxes.
+        plan: one of which `can_tell_strain`.
         results: file of scores.
         work: how to compute.
     """
     from ..properties.scoring import score
     from .provenance import RANDOM
 
-    plan = measured.plan
+    method = plan.relax_by
+    assert method is not None, "the plan looks at no minima"
     target, indices = (plan.target,), [entry.index for entry in measured.scored(RANDOM)]
     minima = at_minima(measured.drawn, indices, method, results, work)
     same = [index for index in indices if index not in minima.lost]

@@ -240,6 +240,9 @@ def _provenance(found: Discovery) -> dict[str, str]:
         )
         if not has_scorer():
             told["synthetic accessibility"] = "not checked: this RDKit came without its Contrib folder"
+    if not found.strains:
+        why = "as grown" if plan.relax_by is None else f"{plan.relax_by} or {plan.screen} is not installed"
+        told["strain"] = f"not looked at: {why}"
     return told
 
 
