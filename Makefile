@@ -81,10 +81,13 @@ results: .venv/installed-to-develop $(DATA)
 
 # Fine-tuning on one thread ends with the same bytes on every machine of a kind; the calculations take one process a CPU.
 discovery: .venv/installed-to-develop $(DATA)
-	$(BIN)/atomweave discover weaver-qm9 --minimize gap --before 0 --scored 100 --rounds 3 --grow 3000 --budget 40 \
+	$(BIN)/atomweave discover weaver-qm9 --minimize gap --before 0 --scored 100 --rounds 4 --grow 3000 --budget 40 \
 		--elite 400 --round-epochs 40 --trust-screen --threads 1 -o runs/weaver-qm9-gap
 	$(BIN)/atomweave discover weaver-qm9 --maximize polarizability --before 0 --scored 40 --threads 1 -o runs/weaver-qm9-alpha
-	for run in weaver-qm9-gap weaver-qm9-alpha; do $(BIN)/python benchmarks/results keep discovery runs/$$run || exit; done
+	for model in gspherenet-qm9 gspherenet-plus-qm9; do \
+		$(BIN)/atomweave discover $$model --minimize gap --before 0 --scored 40 --threads 1 -o runs/$$model-gap || exit; done
+	for run in weaver-qm9-gap weaver-qm9-alpha gspherenet-qm9-gap gspherenet-plus-qm9-gap; do \
+		$(BIN)/python benchmarks/results keep discovery runs/$$run || exit; done
 	$(BIN)/python benchmarks/results write
 
 # RELIABILITY names some of the checks, or holds other options of the script: make reliability RELIABILITY="--share 0.1"
