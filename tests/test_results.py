@@ -121,7 +121,7 @@ SUMMARY = {
     "objective": "gap < 4.5 eV",
     "plan": {"model": "runs/x/weaver-qm9.safetensors", "target": "gap", "direction": "minimize", "threshold": 4.5,
              "number": 1000, "method": "b3lyp/6-31g(2df,p)",
-             "grow": 2000, "budget": 50},
+             "grow": 2000, "budget": 50, "relax_by": "gfn2-xtb"},
     "data": [{"system": "qm9", "note": "all 130,831 molecules", "mean": 6.858, "best": 0.669, "good": 0.0289}],
     "published": [{"system": "G-SphereNet", "note": "published", "mean": 2.907, "best": 0.294, "good": 0.8273}],
     "caveat": "", "diversity": {}, "tools": {}, "best": [],
@@ -174,6 +174,7 @@ def test_discovery_stands_beside_the_published(folder, tmp_path):
         "| 80.8 (60.0 – 80.0) |"
     ) in page
     assert "| **Atomweave** `weaver-qm9`, after round 1 | 100 of 950 | none | none | 0.0 (70.0" in page
+    assert "2,000 molecules grown, 50 calculated in each, at their minimum by gfn2-xtb." in page
     assert (
         "- Round 1: drawn by lot, mean 4.00 eV, 8 of 10 good; picked by the screen, mean 3.20, best 2.20, 39 of 40 "
         "good. The best 400 taught the next model, 60 of them the run's own (45 seen by the screen alone)."

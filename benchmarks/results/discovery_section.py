@@ -95,7 +95,7 @@ def _strain(runs: Sequence[Record], unit: str) -> list[str]:
         for name, one in run["strain"].items()
     ]
     method = next((one["method"] for run in runs for one in run["strain"].values()), "")
-    headings = ["scored", "the same molecule", f"change of the {runs[0]['plan']['target']}, {unit}"]
+    headings = ["system", "the same molecule", f"change of the {runs[0]['plan']['target']}, {unit}"]
     said = f"At the minimum of {method}, and how far that method's own value changes on the way there (median):"
     return [said, table(headings, rows)] if rows else []
 
@@ -103,10 +103,9 @@ def _strain(runs: Sequence[Record], unit: str) -> list[str]:
 def _rounds(run: Record, unit: str) -> str:
     """Say what the rounds of a run did, one line each."""
     plan = run["plan"]
-    lines = [
-        f"Rounds of `{run['model']}`: {plan['grow']:,} molecules grown, {plan['budget']:,} calculated in each.",
-        "",
-    ]
+    where = "as grown" if plan["relax_by"] is None else f"at their minimum by {plan['relax_by']}"
+    numbers = f"{plan['grow']:,} molecules grown, {plan['budget']:,} calculated in each"
+    lines = [f"Rounds of `{run['model']}`: {numbers}, {where}.", ""]
     for one in run["rounds"]:
         lot, picked = one["by_lot"], one["picked"]
         lines.append(
