@@ -190,7 +190,7 @@ def _work(
     from .property_scores import Asked, PropertyScoring
 
     asked = Asked(
-        plan.target, plan.method, False, None, None, False, workers, timeout, memory, scheduler, slurm
+        plan.target, plan.method, False, plan.relax_by, None, False, workers, timeout, memory, scheduler, slurm
     )  # fmt: skip
     executor = PropertyScoring.of(asked, out).executor
     return Work(
