@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import sqlite3
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from atomweave import Molecule
 from atomweave.errors import InputError
 from atomweave.io import Refusal, iterate, read, write
+from reliability import broken_binary
 
 GOOD = "1\n\nHe 0 0 0\n"
 
@@ -286,3 +288,16 @@ def test_a_cut_npz_and_a_single_array_are_refused(tmp_path: Path) -> None:
     np.save(buffer, np.zeros(3))
     (tmp_path / "a.npz").write_bytes(buffer.getvalue())
     assert "a single array" in frames(tmp_path / "a.npz")[1][0].reason
+
+
+def test_an_outdated_name_of_a_type_is_no_warning(tmp_path: Path) -> None:
+    """The fuzzer's find: NumPy warns of "a", which it calls "S" since version 2, and the user was shown that."""
+    entries = broken_binary.entries_of(edm())
+    header = "{'descr': '|a4', 'fortran_order': False, 'shape': (1,), }"
+    content = broken_binary.archive({**entries, "note.npy": broken_binary.with_header(header, b"text")})
+    (tmp_path / "a.npz").write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        molecules, refusals = frames(tmp_path / "a.npz")
+    assert len(molecules) == len(edm()["num_atoms"])
+    assert not refusals

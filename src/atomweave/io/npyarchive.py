@@ -75,9 +75,10 @@ def _array(name: str, file: IO[bytes], size: int) -> np.ndarray | None:
 def _header(what: str, text: bytes) -> tuple[np.dtype, bool, tuple[int, ...]]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the compiler remarks on strange escapes
+            warnings.simplefilter("ignore")  # of the compiler at strange escapes, of NumPy at outdated names of types
             header: Any = ast.literal_eval(text.decode("latin-1").strip())
-        dtype, fortran_order, shape = np.dtype(header["descr"]), header["fortran_order"], header["shape"]
+            dtype = np.dtype(header["descr"])
+        fortran_order, shape = header["fortran_order"], header["shape"]
         sound = isinstance(shape, tuple) and len(shape) <= 32 and all(type(n) is int and n >= 0 for n in shape)
         if not sound or type(fortran_order) is not bool or len(header) != 3:
             raise ValueError
