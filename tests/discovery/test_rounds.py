@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 
 from atomweave.chemistry.bonds import perceive
-from atomweave.discovery import rounds
+from atomweave.discovery import rounds, teaching
 from atomweave.discovery.drawn import Drawn
 from atomweave.discovery.measured import Measured
 from atomweave.discovery.minima import ANOTHER, NO_MINIMUM
 from atomweave.discovery.novelty import Seen
 from atomweave.discovery.plan import Plan
 from atomweave.discovery.provenance import DROPPED, FAILED, INVALID, PASSED_OVER, PICKED, RANDOM, SCORED, Entry
-from atomweave.discovery.rounds import FOUND, UNCONFIRMED, calibrated, elite, picked, pursued, sensible
+from atomweave.discovery.rounds import calibrated, picked, pursued
 from atomweave.discovery.select import TRAIN, VALID, select
 from atomweave.discovery.sense import Sense
+from atomweave.discovery.teaching import FOUND, UNCONFIRMED, elite, sensible
 from atomweave.discovery.work import Work
 from atomweave.evaluation.metrics.novelty import smiles_hashes
 from atomweave.evaluation.validity import assess
@@ -51,7 +52,8 @@ def screen_by_size(monkeypatch):
         return [Sense("bent" if one.smiles == propanol else "", 2.0) for one in perceptions]
 
     monkeypatch.setattr("atomweave.properties.scoring.score", score)
-    monkeypatch.setattr(rounds, "check", check)
+    for module in (rounds, teaching):
+        monkeypatch.setattr(module, "check", check)
 
 
 def pick(drawn: Drawn, tmp_path, known=frozenset(), seen=None, plan=PLAN) -> list[Entry]:
@@ -183,7 +185,7 @@ def test_the_data_teach_what_passes_the_checks(store, monkeypatch):
         return [Sense("bent" if one.smiles == glyoxal else "", 2.0) for one in perceptions]
 
     glyoxal = perceive(worked.embedded("O=CC=O")).smiles
-    monkeypatch.setattr(rounds, "check", check)
+    monkeypatch.setattr(teaching, "check", check)
     plan = PLAN.model_copy(update={"elite": 2})
     assert selection.properties["gap"][sensible(selection, plan, Work(workers=1))].tolist() == [3.9, 4.0]
     assert asked == [2, 2]  # the best two, of which one falls out, and the next two

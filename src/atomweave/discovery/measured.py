@@ -94,24 +94,22 @@ def scored_entries(drawn: Drawn, entries: Sequence[Entry], folder: Path, plan: P
         work: gives the executor.
     """
     asked = [entry.index for entry in entries if entry.drawn and entry.fate != FAILED]
-    found = calculated([drawn.verdicts[index].molecule for index in asked], asked, drawn.name, folder, plan, work)
+    found = calculated([drawn.molecule(index) for index in asked], asked, drawn.name, folder, plan, work)
     return [entry.told(*found[entry.index]) if entry.index in found else entry for entry in entries]
 
 
 def calculated(
-    molecules: Sequence[Molecule | None], indices: Sequence[int], name: str, folder: Path, plan: Plan, work: Work
+    molecules: Sequence[Molecule], indices: Sequence[int], name: str, folder: Path, plan: Plan, work: Work
 ) -> Mapping[int, tuple[float | None, str]]:
     """Return value and reason of each molecule by its index; what was calculated before is looked up."""
     from ..properties.scoring import score
 
-    present = [molecule for molecule in molecules if molecule is not None]
-    assert len(present) == len(indices), "only valid attempts are scored"
-    if not present:
+    if not molecules:
         return {}
-    work.say(f"scoring {len(present):,} molecules: {name}, {plan.target} by {plan.method}")
+    work.say(f"scoring {len(molecules):,} molecules: {name}, {plan.target} by {plan.method}")
     with work.progress(f"scoring {name}", "molecules") as show:
         scores = score(
-            present, (plan.target,), plan.method, results=folder / SCORES, executor=work.executor, progress=show
+            molecules, (plan.target,), plan.method, results=folder / SCORES, executor=work.executor, progress=show
         )
     return {
         index: (None, one.reason) if one.reason else (float(one.values[plan.target]), "")

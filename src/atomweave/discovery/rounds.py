@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,17 +26,14 @@ from .novelty import Seen
 from .plan import Plan
 from .provenance import DROPPED, FAILED, PASSED_OVER, PICKED, RANDOM, SCORED, Entry, Provenance
 from .screening import Calibration, features
-from .select import TRAIN, VALID, joined, part
+from .select import TRAIN
 from .sense import check
+from .teaching import FOUND, UNCONFIRMED, elite
 from .work import Work
 
 if TYPE_CHECKING:
     from ..chemistry.bonds import Perception
-    from ..evaluation.validity import Verdict
     from ..molecule import Molecule
-
-FOUND, UNCONFIRMED = "found", "unconfirmed"
-"""Splits of what a round teaches: what the run found itself, and what of that only the screen has seen."""
 
 BY_LOT = 5
 """One in so many calculations of a round goes to a molecule drawn by lot."""
@@ -171,8 +168,8 @@ def picked(
 
 def calibrated(earlier: Sequence[Measured], folder: Path, plan: Plan, work: Work) -> Calibration | None:
     """Return the fit of the property on everything that has a value so far; None where that is nothing."""
-    pairs = [(one.drawn.verdicts[entry.index].molecule, entry.value) for one in earlier for entry in one.scored()]
-    molecules = [molecule for molecule, _ in pairs if molecule is not None]
+    pairs = [(one.drawn.molecule(entry.index), entry.value) for one in earlier for entry in one.scored()]
+    molecules = [molecule for molecule, _ in pairs]
     values = np.array([value for _, value in pairs], float)
     screened = screen(molecules, folder, plan, work, "for the calibration")
     has = np.isfinite(screened)
@@ -193,98 +190,6 @@ def screen(molecules: Sequence[Molecule], folder: Path, plan: Plan, work: Work, 
             molecules, (plan.target,), plan.screen, results=folder / SCORES, executor=work.executor, progress=show
         )
     return np.array([np.nan if one.reason else one.values[plan.target] for one in found])
-
-
-def elite(selection: MoleculeStore, sets: Sequence[Measured], plan: Plan, work: Work) -> MoleculeStore:
-    """Return the best molecules of data and run together, each once, as a store to teach.
-
-    Its split "found" holds the run's own, "unconfirmed" those of them that only the screen has seen.
-
-    Args:
-        selection: the biased set of the data, with the splits "train" and "valid".
-        sets: of the run, scored.
-        plan: gives how many, and whether the screen is trusted.
-        work: processes.
-    """
-    objective, learnt = plan.objective, sensible(selection, plan, work)
-    ours = found_good(sets, plan, work)
-    n_calculated = len(ours)
-    if plan.trust_screen:
-        ours += promising(sets, {molecule.properties["smiles"] for _, molecule in ours}, plan)
-    values = np.concatenate([objective.values(selection)[learnt], [value for value, _ in ours]])
-    best = objective.order(values)[: plan.elite]
-    of_data, of_run = best[best < len(learnt)], best[best >= len(learnt)] - len(learnt)
-    stores = [part(selection, learnt[of_data], {})] if len(of_data) else []
-    if len(of_run):
-        stores.append(MoleculeStore.from_molecules([ours[place][1] for place in of_run.tolist()]))
-    watched = part(selection, selection.splits[VALID], {})
-    splits = {
-        TRAIN: np.arange(len(best)),
-        FOUND: np.arange(len(of_data), len(best)),
-        UNCONFIRMED: len(of_data) + np.flatnonzero(of_run >= n_calculated),
-        VALID: np.arange(len(best), len(best) + len(watched)),
-    }
-    return joined([*stores, watched], splits)
-
-
-def sensible(selection: MoleculeStore, plan: Plan, work: Work) -> np.ndarray:
-    """Return indices of the best molecules of the data that pass the checks which picks pass; (up to `plan.elite`,)."""
-    from ..chemistry.bonds import perceive_many
-
-    learnt = selection.splits[TRAIN]
-    order = learnt[plan.objective.order(plan.objective.values(selection)[learnt])].tolist()
-    kept: list[int] = []
-    for start in range(0, len(order), plan.elite):
-        some = order[start : start + plan.elite]
-        seen_by = perceive_many([selection[index] for index in some], work.workers)
-        valid = [(index, one) for index, one in zip(some, seen_by, strict=True) if one.valid]
-        found = check([one for _, one in valid], plan.sa_max, work)
-        kept += [index for (index, _), sense in zip(valid, found, strict=True) if not sense.reason]
-        if len(kept) >= plan.elite:
-            break
-    return np.array(kept[: plan.elite], np.int64)
-
-
-def found_good(sets: Sequence[Measured], plan: Plan, work: Work) -> list[tuple[float, Molecule]]:
-    """Return value and molecule of what sets found: good, novel, each once, and past the checks, which picks are."""
-    objective = plan.objective
-    found: dict[str, tuple[Entry, Verdict]] = {}
-    for measured in sets:
-        for entry in measured.scored():
-            if entry.novel is not False and objective.good(np.array([entry.value], float))[0]:
-                found.setdefault(entry.smiles, (entry, measured.drawn.verdicts[entry.index]))
-    by_lot = [smiles for smiles, (entry, _) in found.items() if entry.drawn == RANDOM]
-    seen_by = check(
-        [verdict.perception for smiles in by_lot if (verdict := found[smiles][1]).perception is not None],
-        plan.sa_max, work,
-    )  # fmt: skip
-    senseless = {smiles for smiles, sense in zip(by_lot, seen_by, strict=True) if sense.reason}
-    return [
-        (float(entry.value), replace(verdict.molecule, properties={objective.target: entry.value, "smiles": smiles}))
-        for smiles, (entry, verdict) in found.items()
-        if smiles not in senseless and entry.value is not None and verdict.molecule is not None
-    ]
-
-
-def promising(sets: Sequence[Measured], calculated: AbstractSet[Any], plan: Plan) -> list[tuple[float, Molecule]]:
-    """Return predicted value and molecule of what only the screen has seen, good by it, each once.
-
-    Args:
-        sets: of the run; those of rounds hold predictions, for molecules that are novel and past the checks.
-        calculated: SMILES that have a value and are left out.
-        plan: what is looked for.
-    """
-    objective = plan.objective
-    found: dict[str, tuple[float, Molecule]] = {}
-    for measured in sets:
-        for entry in measured.entries:
-            value, molecule = entry.predicted, measured.drawn.verdicts[entry.index].molecule
-            if entry.fate != PASSED_OVER or entry.smiles in calculated or value is None or molecule is None:
-                continue
-            if objective.good(np.array([value]))[0]:
-                told = {objective.target: value, "smiles": entry.smiles}
-                found[entry.smiles] = value, replace(molecule, properties=told)
-    return list(found.values())
 
 
 def _n_by_lot(plan: Plan) -> int:
@@ -310,5 +215,4 @@ def _perceptions(drawn: Drawn, indices: Sequence[int]) -> list[Perception]:
 
 
 def _molecules(drawn: Drawn, indices: Sequence[int]) -> list[Molecule]:
-    found = [drawn.verdicts[index].molecule for index in indices]
-    return [molecule for molecule in found if molecule is not None]
+    return [drawn.molecule(index) for index in indices]
