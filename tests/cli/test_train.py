@@ -15,6 +15,7 @@ import pytest
 
 from atomweave.cli.main import run
 from atomweave.data.store import MoleculeStore
+from atomweave.models.weights import read_card, shipped_names
 from atomweave.molecule import Molecule
 
 COMMAND = Path(sys.executable).with_name("atomweave")
@@ -208,8 +209,21 @@ def test_weights_are_listed_shown_and_shipped(folder, capsys):
     for line in ("name: methane-tiny", "summary: Methane only.", "steps: 6", "valid: 0.5 (0.4 to 0.6), n = 100"):
         assert line in shown
     assert "  kind: symphony" in shown
+
+
+def test_what_ships_is_listed_in_lines_that_fit_each_by_the_name_of_its_file(capsys):
     assert run(["models"]) == 0
-    assert "symphony" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert max(len(line) for line in listed.splitlines()) <= 120
+    for name in shipped_names():
+        assert f"{name}: " in listed
+        assert read_card(name)[0].name == name
+    assert "Presets to train: gspherenet," in listed
+
+
+def test_weights_asked_for_as_a_command_are_pointed_to_their_card(capsys):
+    assert "did you mean `atomweave models show weaver-qm9`?" in error_of(capsys, ["models", "weaver-qm9"], 2)
+    assert "did you mean 'show'?" in error_of(capsys, ["models", "sho", "weaver-qm9"], 2)
 
 
 def test_shipping_in_an_unknown_type_is_a_usage_error(folder, capsys):

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from ..models.weights import Card, Figure
 
-app = typer.Typer(add_completion=False, invoke_without_command=True)
+
+class Models(TyperGroup):
+    """The commands of `atomweave models`, which tell who asks for weights by their name alone how to see them."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find a command, or refuse with what was probably meant."""
+        from ..errors import UsageError, did_you_mean
+        from ..models.weights import shipped_names
+
+        if args[0] in shipped_names():
+            raise UsageError(f"there is no command {args[0]!r}; did you mean `atomweave models show {args[0]}`?")
+        if args[0] not in self.commands:
+            raise UsageError(f"there is no command {args[0]!r}: {did_you_mean(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(cls=Models, add_completion=False, invoke_without_command=True)
 
 
 @app.callback()
@@ -18,20 +37,17 @@ def models(context: typer.Context) -> None:
     """List the presets and the weights that ship, with what they reach."""
     if context.invoked_subcommand is not None:
         return
-    from rich.console import Console
-    from rich.table import Table
-
     from ..models.presets import preset_names
     from ..models.weights import read_card, shipped_names
 
-    table = Table("weights", "parameters", "data", "budget", "reaches", title="Trained weights")
     for name in shipped_names():
         card, _ = read_card(name)
-        figures = "\n".join(f"{measure} {_text(figure)}" for measure, figure in card.figures.items())
-        table.add_row(name, f"{card.parameters:,}", card.data, card.budget, figures)
-    console = Console()
-    console.print(table if table.rows else "No weights ship with this version.")
-    console.print(f"Presets to train: {', '.join(preset_names())}.", highlight=False)
+        _say(f"{name}: {card.parameters:,} parameters")
+        _say(card.summary, indent="  ")
+        _say("; ".join(f"{measure} {_value(figure)}" for measure, figure in card.figures.items()), indent="  ")
+        typer.echo()
+    _say("Intervals, budgets and how to make them again: atomweave models show NAME.")
+    _say(f"Presets to train: {', '.join(preset_names())}.")
 
 
 @app.command()
@@ -72,6 +88,11 @@ def ship(
     typer.echo(f"{out}: {out.stat().st_size / 2**20:.1f} MiB, {shipped.parameters:,} parameters in {dtype}.")
 
 
+def _say(text: str, indent: str = "") -> None:
+    width = min(shutil.get_terminal_size().columns, 120)
+    typer.echo(textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False))
+
+
 def _lines(card: Card) -> list[str]:
     lines = [f"{name}: {value}" for name, value in card.model_dump(exclude={"figures"}).items() if value not in ("", 0)]
     return lines + [f"{measure}: {_text(figure)}" for measure, figure in card.figures.items()]
@@ -80,8 +101,11 @@ def _lines(card: Card) -> list[str]:
 def _text(figure: Figure) -> str:
     interval = "" if figure.low is None or figure.high is None else f" ({figure.low:.4g} to {figure.high:.4g})"
     counted = "" if figure.n is None else f", n = {figure.n:,}"
-    unit = f" {figure.unit}" if figure.unit else ""
-    return f"{figure.value:.4g}{unit}{interval}{counted}"
+    return f"{_value(figure)}{interval}{counted}"
+
+
+def _value(figure: Figure) -> str:
+    return f"{figure.value:.4g}\N{NO-BREAK SPACE}{figure.unit}".rstrip()
 
 
 def _indented(text: str) -> str:
