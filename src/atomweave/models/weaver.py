@@ -16,7 +16,8 @@ from .base import Temperatures
 from .embedders.causal import Sight
 from .embedders.memory import AtomMemory
 from .heads.angular import draw_index
-from .weaver_density import Reading, WeaverConfig, WeaverDensity, entry, frames_of, towards
+from .weaver_config import WeaverConfig
+from .weaver_density import Reading, WeaverDensity, entry, frames_of, towards
 
 __all__ = ["Weaver", "WeaverConfig"]
 
