@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -25,6 +26,7 @@ ENVIRONMENTS = (  # a share of them says the most first
 RESOLUTIONS = {"lowest": "lowest-direct", "highest": "highest"}
 WITHOUT_WHEEL = ("antlr4-python3-runtime", "atomweave")
 """All other packages are taken as wheels: a version that was never built for a Python does not count as its lowest."""
+PASSED = "passed.json"  # in an environment: at which commit its tests passed
 COUNTS = re.compile(r"(\d+ (?:passed|failed|skipped|error).*?) in [\d.]+s")
 
 
@@ -38,11 +40,36 @@ def tested_environments(size: int, seed: int, folder: Path) -> Count:
     for python, resolution in ENVIRONMENTS[:size]:
         name = f"{python} {resolution}"
         environment = FOLDER / name.replace(" ", "-")
-        passed, found[name] = _install(environment, python, resolution) or _test(environment)
+        passed, found[name] = _passed_before(environment) or _tested(environment, python, resolution)
         if not passed:
             failures.append(f"{name}: {found[name]}")
         print(f"Python {python}, {resolution} versions: {found[name]}", flush=True)
     return Count(len(found), failures, found)
+
+
+def _passed_before(environment: Path) -> tuple[bool, str] | None:
+    """Return what the tests said if they passed at this very commit: the run may have been interrupted since."""
+    record = environment / PASSED
+    found = json.loads(record.read_text()) if record.exists() else {}
+    return (True, found["said"]) if found and found["commit"] == _commit() else None
+
+
+def _tested(environment: Path, python: str, resolution: str) -> tuple[bool, str]:
+    """Make an environment anew and return whether all tests pass there, and what they said."""
+    commit = _commit()
+    passed, said = _install(environment, python, resolution) or _test(environment)
+    if passed and commit is not None and commit == _commit():
+        (environment / PASSED).write_text(json.dumps({"commit": commit, "said": said}))
+    return passed, said
+
+
+def _commit() -> str | None:
+    """Return the commit; None if files differ from it."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    return None if git("status", "--porcelain") else git("rev-parse", "HEAD")
 
 
 def _install(environment: Path, python: str, resolution: str) -> tuple[bool, str] | None:
