@@ -85,9 +85,11 @@ discovery: .venv/installed-to-develop $(DATA)
 		--elite 400 --round-epochs 40 --trust-screen --threads 1 -o runs/weaver-qm9-gap
 	$(BIN)/atomweave discover weaver-qm9 --maximize polarizability --before 0 --scored 40 --threads 1 -o runs/weaver-qm9-alpha
 	for model in gspherenet-qm9 gspherenet-plus-qm9; do \
-		$(BIN)/atomweave discover $$model --minimize gap --before 0 --scored 40 --threads 1 -o runs/$$model-gap || exit; done
-	for run in weaver-qm9-gap weaver-qm9-alpha gspherenet-qm9-gap gspherenet-plus-qm9-gap; do \
-		$(BIN)/python benchmarks/results keep discovery runs/$$run || exit; done
+		$(BIN)/atomweave discover $$model --minimize gap --before 0 --scored 40 --threads 1 -o runs/$$model-gap && \
+		$(BIN)/atomweave discover $$model --maximize polarizability --before 0 --scored 40 --threads 1 -o runs/$$model-alpha \
+		|| exit; done
+	for model in weaver-qm9 gspherenet-qm9 gspherenet-plus-qm9; do for target in gap alpha; do \
+		$(BIN)/python benchmarks/results keep discovery runs/$$model-$$target || exit; done; done
 	$(BIN)/python benchmarks/results write
 
 # RELIABILITY names some of the checks, or holds other options of the script: make reliability RELIABILITY="--share 0.1"
