@@ -181,7 +181,7 @@ def test_database_with_a_damaged_row(tmp_path: Path) -> None:
             '{"a": {"__ndarray__": [[10000000000], "float64", [0]]}}',
             "an array of 1 numbers that says",
         ),
-        ("data", '{"a": ' * 5000, "nested too deeply"),
+        ("data", '{"a": ' * 100_000, "nested too deeply"),
         ("data", b"\x08" + bytes(7) + b'{"a": {"__ndarray__": [[9999], "float64", 0]}}', "beyond the end of its bytes"),
         ("numbers", "text", "its numbers are no array"),
         ("positions", bytes(8), "three 64-bit numbers for each of 1 atoms"),
@@ -299,5 +299,8 @@ def test_an_outdated_name_of_a_type_is_no_warning(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         molecules, refusals = frames(tmp_path / "a.npz")
-    assert len(molecules) == len(edm()["num_atoms"])
-    assert not refusals
+    if refusals:  # since version 2.5 it knows the name no more
+        assert (len(molecules), len(refusals)) == (0, 1)
+        assert "the header of array 'note' cannot be read" in refusals[0].reason
+    else:
+        assert len(molecules) == len(edm()["num_atoms"])

@@ -80,7 +80,7 @@ def _install(environment: Path, python: str, resolution: str) -> tuple[bool, str
     into = ["--python", environment / "bin" / "python"]
     for command in (
         ["venv", "--quiet", "--clear", "--python", python, environment],
-        ["pip", "install", "--quiet", *into, *choice, "--editable", f"{ROOT}[{extras}]"],
+        ["pip", "install", "--quiet", "--compile-bytecode", *into, *choice, "--editable", f"{ROOT}[{extras}]"],
     ):
         done = subprocess.run([*UV, *command], cwd=ROOT, env=_settings(), capture_output=True, text=True, check=False)
         if done.returncode:
