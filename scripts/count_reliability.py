@@ -100,7 +100,8 @@ def cells(check: Check, record: dict[str, Any] | None) -> list[str]:
     notes = "; ".join(f"{name}: {value:,}" if isinstance(value, int | float) else f"{name}: {value}"
                       for name, value in record["notes"].items())  # fmt: skip
     measured = f"{record['date']}, {record['commit']}, seed {record['seed']}, {record['seconds']:,} s"
-    return [f"{record['n']:,} {record['unit']}", f"{record['failures']:,}", notes, measured]
+    wanted = f" (wanted: {check.large:,})" if record["n"] < check.large else ""
+    return [f"{record['n']:,} {record['unit']}{wanted}", f"{record['failures']:,}", notes, measured]
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ RESOLUTIONS = {"lowest": "lowest-direct", "highest": "highest"}
 WITHOUT_WHEEL = ("antlr4-python3-runtime", "atomweave")
 """All other packages are taken as wheels: a version that was never built for a Python does not count as its lowest."""
 PASSED = "passed.json"  # in an environment: at which commit its tests passed
-COUNTS = re.compile(r"(\d+ (?:passed|failed|skipped|error).*?) in [\d.]+s")
+COUNTS = re.compile(r"\d+ (?:passed|failed|skipped|error).*? in [\d.]+s")
 
 
 @check(unit="environments", small=0, large=len(ENVIRONMENTS))
