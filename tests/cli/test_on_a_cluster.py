@@ -226,11 +226,13 @@ def test_shipped_weights_on_a_cluster_that_loses_a_worker_write_the_same_file(tm
     subprocess.run([*command, "-o", "here.sdf"], check=True)
     with Cluster(tmp_path, 3) as dask:
         dask.wait_for_workers(3)
-        growing = subprocess.Popen([*command, "-o", "there.sdf", "--scheduler", dask.address], stderr=subprocess.PIPE)
-        time.sleep(15)
-        dask.workers[0].kill()
-        assert growing.poll() is None
-        assert growing.wait() == 0, growing.stderr.read()
+        there = [*command, "-o", "there.sdf", "--scheduler", dask.address]
+        with subprocess.Popen(there, stderr=subprocess.PIPE) as growing:
+            time.sleep(15)
+            dask.workers[0].kill()
+            assert growing.poll() is None
+            said = growing.communicate()[1]
+        assert growing.returncode == 0, said
     assert Path("there.sdf").read_bytes() == Path("here.sdf").read_bytes()
     assert len(read("there.sdf")) == 10_000
     assert Chem.MolFromMolFile("there.sdf") is not None
