@@ -131,7 +131,8 @@ def spoilt(arrays: Arrays, rng: np.random.Generator) -> None:
         if array.dtype.kind in "fiu":
             value = bad[int(rng.integers(len(bad)))]
             if array.dtype.kind == "f" or np.iinfo(array.dtype).min <= value <= np.iinfo(array.dtype).max:
-                array.reshape(-1)[rng.integers(array.size)] = value
+                with np.errstate(over="ignore"):  # what half precision cannot hold becomes infinite, and is wanted so
+                    array.reshape(-1)[rng.integers(array.size)] = value
         arrays[name] = array
     elif how == 1:
         with np.errstate(all="ignore"):
