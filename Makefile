@@ -96,7 +96,8 @@ discovery: .venv/installed-to-develop $(DATA)
 reliability: .venv/installed-to-develop
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/count_reliability.py $(RELIABILITY)
 
-# Six environments in .versions, made by uv: some 15 GB, and six times `make test`. VERSIONS="--share 0.2": the first of them.
+# Six environments in .versions, made by uv: some 15 GB, and six times `make test`; run again at the same commit it
+# goes on. VERSIONS="--share 0.2": the first of them.
 versions: .venv/installed-to-develop
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/count_reliability.py tested_environments $(VERSIONS)
 
