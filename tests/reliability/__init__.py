@@ -10,7 +10,7 @@ folder that `MODULES` names. Nothing else is to be done for a new one:
         return Count(size, failures, {"kills inside a save": 3})
 
 - `make test` runs every check at its small size (`test_counts.py`), wants no failure, and prints one line a check at
-  the end of the run.
+  the end of the run. Two have none: the draws, since tests/laws has a test of fewer for every head, and the versions.
 - `make reliability` runs them at their large size (`scripts/count_reliability.py`), keeps what they counted in
   docs/reliability/NAME.json, and writes docs/reliability.md from that: a heading a module (the first line of its
   docstring), a row a check (the first paragraph of its docstring).

@@ -58,7 +58,7 @@ def interrupted_commands(size: int, seed: int, folder: Path) -> Count:
     return in_fresh_process(_interrupted_commands, size, seed, folder)
 
 
-@check(unit="molecules grown", small=0, large=100_000)
+@check(unit="molecules grown", small=1_000, large=100_000)
 def a_days_work(size: int, seed: int, folder: Path) -> Count:
     """A process that grows molecules, some thousand at a time, and scores every tenth with GFN2-xTB needs no more than
     20 MB of resident memory more, workers included, at its end than after a fifth of it; no process and no segment of

@@ -158,7 +158,7 @@ def parsed_reports(size: int, seed: int, folder: Path) -> Count:
     return Count(size, failures, {"pages": 3})
 
 
-@check(unit="payloads", small=0, large=32)
+@check(unit="payloads", small=32, large=32)
 def browsed_reports(size: int, seed: int, folder: Path) -> Count:
     """In Chromium without network none of these payloads runs and nothing is asked of any host, loopback included."""
     if CHROMIUM is None:
