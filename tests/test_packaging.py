@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
+
+import atomweave
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "atomweave"
@@ -67,6 +72,14 @@ def test_sdist_holds_what_the_wheel_and_the_tests_need_and_no_caches():
     assert {"tests/test_packaging.py", "constraints.txt", "examples/notebooks/grow_and_look.ipynb"} <= named
     assert {name.split("/")[0] for name in named} <= TOP
     assert not [name for name in named if CACHES & set(Path(name).parts) or name.endswith((".pyc", ".so"))]
+
+
+def test_package_citation_and_changelog_name_one_release():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    release = re.search(r"^## \[(.*?)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert atomweave.__version__ == citation["version"] == release[1] == version
+    assert str(citation["date-released"]) == release[2]
 
 
 def build(folder: Path, *options: str) -> Path:

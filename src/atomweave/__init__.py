@@ -2,7 +2,7 @@
 
     import atomweave
 
-    model = atomweave.load("symphony-qm9")
+    model = atomweave.load("weaver-qm9")
     molecules = model.sample(100, seed=0)
     atomweave.write("molecules.sdf", molecules)
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .molecule import Molecule
     from .properties.scoring import score
     from .species import Species
+
+    __version__: str
 
 _HOMES = {
     "AtomweaveError": ("errors", "AtomweaveError"),
@@ -67,6 +69,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version(__name__)
     if name not in _HOMES:
         raise AttributeError(f"module 'atomweave' has no attribute {name!r}")
     module, attribute = _HOMES[name]

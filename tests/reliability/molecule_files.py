@@ -36,7 +36,7 @@ def malformed_files(size: int, seed: int, folder: Path) -> Count:
     return Count(size, failures, {"kinds of damage": len(classes), "longest, s": round(longest, 2)})
 
 
-@check(unit="executions", small=4_000, large=1_000_000)
+@check(unit="executions", small=40_000, large=1_000_000)
 def fuzzed_readers(size: int, seed: int, folder: Path) -> Count:
     """A fuzzer that is led by the branches it reaches (atheris) finds no such file for any reader."""
     each = -(-size // len(READERS))
