@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,6 +133,21 @@ def test_next_run_starts_from_the_weights_of_the_one_before(folder):
     ]
     assert rates == sorted(rates)
     assert rates[0] < rates[-1]
+
+
+def test_weights_of_another_configuration_give_what_fits(folder, capsys):
+    assert run([*TRAIN, "--out", "first"]) == 0
+    other = [*TRAIN, "--out", "second", "model.species=[H,C,S]", "training.n_steps=1"]
+    sentence = error_of(capsys, [*other, "--init-from", "first/best.safetensors"], 2)
+    assert "another `model:` section" in sentence
+    assert "--transfer-from takes what fits of them" in sentence
+    shutil.rmtree("second", ignore_errors=True)
+    both = [*other, "--init-from", "first/best.safetensors", "--transfer-from", "first/best.safetensors"]
+    assert "with the weights of one of them" in error_of(capsys, both, 2)
+    transferred = [*other, "--transfer-from", "first/best.safetensors"]
+    assert run(transferred) == 0
+    assert "begins untaught, in full or in part: " in capsys.readouterr().err
+    assert run([*transferred, "--max-minutes", "1"]) == 0  # all steps are done
 
 
 def test_printed_configuration_is_a_configuration(folder, capsys):

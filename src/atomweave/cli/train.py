@@ -27,6 +27,10 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; where it holds one, that is resumed.")] = None,
     max_minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long, with exit status 5.")] = None,
     init_from: Annotated[str | None, typer.Option(help="Begin with these weights: a shipped name or a file.")] = None,
+    transfer_from: Annotated[
+        str | None,
+        typer.Option(help="Begin with what fits of these weights: other elements, another part. Says what does not."),
+    ] = None,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print the configuration as YAML and stop.")
     ] = False,
@@ -47,6 +51,9 @@ def train(
         missing = "--data" if data is None else "--out"
         raise UsageError(f"{missing} is missing: atomweave train {preset} --data qm9.safetensors --out runs/a.")
 
+    if init_from is not None and transfer_from is not None:
+        raise UsageError("--init-from and --transfer-from: a run begins with the weights of one of them.")
+
     from ..data.store import MoleculeStore
     from ..growth.grower import size_limit
     from ..training.distributed import joined
@@ -63,7 +70,8 @@ def train(
             out,
             sampler=sampler if config.training.samples_every is not None else None,
             max_minutes=max_minutes,
-            init_from=init_from,
+            init_from=init_from if transfer_from is None else transfer_from,
+            transferred=transfer_from is not None,
             data_name=data.name,
             processes=processes,
         )

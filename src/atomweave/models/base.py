@@ -103,6 +103,14 @@ class Model(nn.Module, ABC):
         """Return the weights that map hidden features to hidden features, which Muon may move; none by default."""
         return ()
 
+    def rows_per_element(self) -> dict[str, tuple[int, int]]:
+        """Return the tensors that begin with rows for every element, in the vocabulary's order; none by default.
+
+        Returns:
+            The dimension of these rows and how many an element has, by the tensor's name in `state_dict()`.
+        """
+        return {}
+
     @property
     def device(self) -> torch.device:
         """Where the parameters live."""

@@ -27,7 +27,7 @@ from ..species import Species
 from .base import Model
 from .embedders.causal import KeysValues, PairTransformer, Sight
 from .embedders.conditions import ConditionEmbedding
-from .embedders.inventory import Inventory
+from .embedders.inventory import RAMPS, Inventory
 from .embedders.pairs import PairFeatures
 from .embedders.unsaturation import Unpaired, Unsaturation
 from .heads.closure import Closure, ClosureHead
@@ -118,6 +118,18 @@ class WeaverDensity(Model):
             for module in part.modules():
                 if isinstance(module, nn.Linear):
                     yield module.weight
+
+    def rows_per_element(self) -> dict[str, tuple[int, int]]:
+        """Return which tensors know elements apart; see `Model.rows_per_element`."""
+        by_label = ("pairs.of_self", "pairs.of_other", "atom", "closure.label", "position_head.label")
+        labels, choices = [f"{name}.weight" for name in by_label], ("choice.2.weight", "choice.2.bias")
+        tables = {} if self.foresight is None else self.foresight.rows_per_choice()
+        return (
+            dict.fromkeys(labels, (0, self.max_degree + 1))
+            | dict.fromkeys(choices, (0, self.max_degree))
+            | {f"foresight.{name}": (0, self.max_degree * n_rows) for name, n_rows in tables.items()}
+            | {"inventory.ramps.weight": (1, len(RAMPS))}
+        )
 
     def loss(self, trajectories: Trajectories, rng: torch.Generator | None) -> dict[str, Tensor]:
         """Return mean cross entropies of the decisions, positions as densities per Å^3; see `Model.loss`."""

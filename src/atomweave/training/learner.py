@@ -13,6 +13,7 @@ from ..errors import RefusedFileError, UsageError, printable
 from ..growth.trajectories import Trajectories
 from ..models.base import Model
 from ..models.registry import build_model
+from ..models.transfer import transfer
 from ..models.weights import check_layout, check_tensors, load_model
 from ..randomness import fold_in, generator
 from .abreast import Abreast
@@ -41,21 +42,31 @@ class Learner:
             torch.manual_seed(fold_in(self.config.seed, "init"))
             self.model = build_model(config.model)
 
-    def begin(self, start_probabilities: Tensor, conditions: Tensor | None, init_from: str | Path | None) -> None:
-        """Make ready for the first step.
+    def begin(
+        self,
+        start_probabilities: Tensor,
+        conditions: Tensor | None,
+        init_from: str | Path | None,
+        transferred: bool = False,
+    ) -> list[str]:
+        """Make ready for the first step; return the tensors that begin untaught, in full or in part.
 
         Args:
             start_probabilities: (n_species,) of the first atom in the training data.
             conditions: (n_molecules, n_columns) that the training data meet, where the model can be told any.
             init_from: weights to begin with; how they scale conditions stays. Those that never heard of conditions
                 begin where they ended.
+            transferred: take what fits of weights that belong to another configuration.
 
         Raises:
             UsageError: if the weights do not fit the model.
         """
         if self.model.condition_embedding is not None and conditions is not None:
             self.model.condition_embedding.learn_range(conditions)
-        if init_from is not None:
+        untaught: list[str] = []
+        if init_from is not None and transferred:
+            untaught = transfer(self.model, load_model(init_from))
+        elif init_from is not None:
             self._take_weights(init_from)
         self.model.set_start(start_probabilities)
         self.model.to(self.device)
@@ -63,6 +74,7 @@ class Learner:
         self.average = AveragedWeights(self.model, copy.deepcopy(self.model), self.config.ema_decay)
         self.optimizer = build_optimizer(self.config.optimizer, self.model, self.abreast)
         self.loss, self.averaged_loss = self._loss_of(self.model), self._loss_of(self.average.model)
+        return untaught
 
     def compute(self, trajectories: Trajectories, step: int) -> dict[str, Tensor]:
         """Compute the gradients of step `step` (0, 1, ...); return loss terms, and the norm where it is clipped."""
@@ -151,7 +163,8 @@ class Learner:
         try:
             check_tensors(init_from, self.model.state_dict(), found)
         except RefusedFileError as error:
-            raise UsageError(f"--init-from: the weights belong to another `model:` section: {error}") from None
+            hint = "--transfer-from takes what fits of them."
+            raise UsageError(f"--init-from: the weights belong to another `model:` section: {error} {hint}") from None
         self.model.load_state_dict(found)
 
 

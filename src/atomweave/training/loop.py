@@ -61,6 +61,7 @@ def train(
     sampler: Sampler | None = None,
     max_minutes: float | None = None,
     init_from: str | Path | None = None,
+    transferred: bool = False,
     data_name: str = "",
     processes: Processes = ALONE,
 ) -> Outcome:
@@ -75,6 +76,7 @@ def train(
         sampler: grows molecules and measures them; None chooses the best weights by the validation loss.
         max_minutes: finish the step, write a checkpoint and return after so many minutes.
         init_from: name or file of weights to begin with; a run that has begun only checks that they are the same.
+        transferred: take what fits of them (`models.transfer`), and say what begins untaught; otherwise all must fit.
         data_name: what the weights' card calls the store.
         processes: that compute every batch together; each calls this function, the leader alone touches `out`.
 
@@ -95,7 +97,7 @@ def train(
         there = out.is_dir()
         if processes.leads and there:
             folder.enter_context(held(out))
-        run = _Run(config, store, out, sampler, display, interrupts, init_from, data_name, processes)
+        run = _Run(config, store, out, sampler, display, interrupts, init_from, transferred, data_name, processes)
         if processes.leads and not there:
             folder.enter_context(held(out))
         deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
@@ -112,6 +114,7 @@ class _Run:
         display: Display,
         interrupts: Interrupts,
         init_from: str | Path | None,
+        transferred: bool,
         data_name: str,
         processes: Processes,
     ) -> None:
@@ -142,7 +145,10 @@ class _Run:
             for name in ("checkpoints/step-*", "best", "last"):
                 remove_half_written(out / f"{name}.safetensors")
         begin_from = init_from if found is None else None
-        self.learner.begin(self.batches.start_probabilities, self.batches.conditions_met, begin_from)
+        start, met = self.batches.start_probabilities, self.batches.conditions_met
+        untaught = self.learner.begin(start, met, begin_from, transferred)
+        if untaught:
+            display.say(f"begins untaught, in full or in part: {', '.join(untaught)}")
         if found is not None:
             self.state, tensors = found
             self.learner.restore(tensors)

@@ -50,6 +50,11 @@ class Foresight(nn.Module):
         for weight in self.parameters():
             nn.init.zeros_(weight)
 
+    @staticmethod
+    def rows_per_choice() -> dict[str, int]:
+        """Return how many numbers a choice has in the tables that are by choice."""
+        return {"of_rest.weight": N_FREE * N_STUCK * N_AWAITED, "of_size.weight": N_FREE * N_SHORT * N_HEAVY}
+
     def forward(self, found: Unpaired, species: Tensor, prefix: Tensor, awaits: Tensor) -> Tensor:
         """Return (n_molecules, n_decisions, n_choices) logits.
 
