@@ -249,6 +249,19 @@ def test_conditions_that_differ_are_named(folder):
     assert "**Atomweave** `symphony-qm9`: not measured." in page
 
 
+def test_molecules_of_other_data_stand_apart_from_those_of_qm9(folder):
+    other = copy.deepcopy(QUALITY) | {"weights": "weaver-drugs"}
+    other["evaluation"]["reference"] |= {"name": "drugs", "values": {"valid": 0.993}}
+    keep(folder, "quality", QUALITY, other)
+    ours, _, apart = render(folder).partition("## Other data: drugs\n\n")
+    apart = apart.partition("\n## ")[0]
+    assert "weaver-drugs" not in ours
+    assert "| measure | counted | **Atomweave** `weaver-drugs` | drugs, here |" in apart
+    assert "| xyz2mol-valid ↑ | % of 2,000 attempts | 65.00 (62.88 – 67.06) | 99.30 |" in apart
+    assert "17.94 atoms on average, 12 to 24 from 5 to 95 %;" in apart.replace(".\n", ";\n")
+    assert "symphony-qm9" not in apart
+
+
 def test_several_weights_stand_side_by_side(folder):
     other = copy.deepcopy(QUALITY) | {"weights": "other"}
     valid = other["evaluation"]["sets"][0]["measures"]["valid"]

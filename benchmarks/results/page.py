@@ -8,7 +8,7 @@ from atomweave.files import write_atomic
 
 from .discovery_section import discovery
 from .gspherenet_section import gspherenet
-from .quality_section import where_we_stand
+from .quality_section import other_data, where_we_stand
 from .records import read_records
 from .scaling_section import draw_scaling, scaling
 from .speed_section import speed, throughput
@@ -47,6 +47,7 @@ def render(results: Path) -> str:
     sections = [
         HEAD,
         where_we_stand(records),
+        other_data(records),
         discovery(records),
         gspherenet(results.parent / "figures"),
         HOW.format(curve=curve),

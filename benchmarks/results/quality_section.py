@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from atomweave.evaluation.evaluation import Evaluation, Scored, Suite
 from atomweave.evaluation.report.standing import DECISIVE, brief, comparable, published, stand, uncertainty_text
@@ -32,6 +33,9 @@ FURTHER = Suite(
     note="`atomweave evaluate --suite full` gives every kind of bond, angle, torsion, ring, group and test.",
 )  # fmt: skip
 
+OTHER = replace(FURTHER, rows=("finished", "valid", "unique", "valid_unique", *FURTHER.rows))
+"""Of molecules that are not compared with QM9; published systems had other data."""
+
 INTRODUCTION = """\
 Above, valid × unique of the thesis's systems is the product of their two published shares.
 
@@ -44,7 +48,7 @@ nobody gets below it but by chance. Empty: not published, or a distance of the d
 
 def where_we_stand(records: Sequence[Record]) -> str:
     """Return the section: the decisive figures in words, a table a suite, then what became of our attempts."""
-    ours = sorted(of_benchmark(records, "quality"), key=_rank)
+    ours = sorted((record for record in of_benchmark(records, "quality") if not _is_other(record)), key=_rank)
     parts = ["## Where we stand"]
     measured = {record["weights"] for record in ours}
     parts += [f"{OURS.format(name)}: {NOT_MEASURED}." for name in SHIPPED if name not in measured]
@@ -59,6 +63,23 @@ def where_we_stand(records: Sequence[Record]) -> str:
     for suite in (*suites, FURTHER):
         parts += [f"### {suite.name}: {suite.title}", suite_table(evaluation, suite)]
     return "\n\n".join([*parts, "### How ours were made", *(_provenance(record) for record in ours)])
+
+
+def other_data(records: Sequence[Record]) -> str:
+    """Return a section for each data set but QM9 that our molecules were compared with; nothing if there is none."""
+    others: dict[str, list[Record]] = {}
+    for record in sorted(of_benchmark(records, "quality"), key=_rank):
+        if _is_other(record):
+            others.setdefault(record["evaluation"]["reference"]["name"], []).append(record)
+    return "\n\n".join(
+        f"## Other data: {name}\n\n{suite_table(evaluation_of(ours), OTHER)}\n\n"
+        + "\n\n".join(_provenance(record) for record in ours)
+        for name, ours in others.items()
+    )
+
+
+def _is_other(record: Record) -> bool:
+    return record["evaluation"]["reference"]["name"] not in {"QM9", ""}
 
 
 def _rank(record: Record) -> tuple[int, str, str]:
@@ -135,9 +156,10 @@ def _spread(scored: Scored) -> list[str]:
 
 def _sizes(record: Record) -> str:
     sizes, data = record["sizes"], QM9_SIZES
+    beside = "" if _is_other(record) else f" (QM9: {data['mean']}, {data['p5']} to {data['p95']})"
     return (
         f"Sizes of all attempts: {sizes['mean']:.2f} atoms on average, {sizes['p5']:g} to {sizes['p95']:g} from 5 to "
-        f"95 % (QM9: {data['mean']}, {data['p5']} to {data['p95']})"
+        f"95 %{beside}"
     )
 
 
