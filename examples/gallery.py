@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 
     from atomweave.molecule import Molecule
 
-BALLS = {1: ("#f2f2f2", 0.30), 6: ("#5a5a5a", 0.46), 7: ("#3b62d9", 0.44), 8: ("#d8402f", 0.42), 9: ("#4fae4a", 0.40)}
+BALLS = {
+    1: ("#f2f2f2", 0.30), 6: ("#5a5a5a", 0.46), 7: ("#3b62d9", 0.44), 8: ("#d8402f", 0.42), 9: ("#8fd18a", 0.40),
+    15: ("#e8852e", 0.56), 16: ("#e3c52f", 0.55), 17: ("#3f9e3a", 0.54), 35: ("#8e3b21", 0.60), 53: ("#7b2f9e", 0.66),
+}  # fmt: skip
 """Atomic number -> colour and radius (Å) of its ball: the usual colours, sizes by taste."""
 
 OTHER = ("#b05fc4", 0.5)
-"""Of elements that QM9 does not have."""
+"""Of all other elements."""
 
 PANEL = 1.25
 """Inches, of each molecule's panel."""
