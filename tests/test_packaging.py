@@ -27,6 +27,7 @@ SHIPPED = {
     "weights/weaver-qm9.safetensors",
     "weights/weaver-qm9-gap.safetensors",
     "weights/weaver-qm9-alpha.safetensors",
+    "weights/weaver-drugs.safetensors",
     "weights/symphony-qm9.safetensors",
     "weights/gspherenet-plus-qm9.safetensors",
     "weights/gspherenet-qm9.safetensors",

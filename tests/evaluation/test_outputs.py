@@ -14,6 +14,7 @@ from rich.console import Console
 
 from atomweave.errors import RefusedFileError
 from atomweave.evaluation.evaluation import Evaluation, Scored
+from atomweave.evaluation.measure import share
 from atomweave.evaluation.outputs import as_table, print_tables, read_metrics, write_metrics, write_molecules
 from evaluation.judged import HOSTILE, evaluation, sample
 
@@ -229,6 +230,18 @@ def test_a_table_without_figures_says_so():
     judged = evaluation()
     empty = replace(judged, suites=(replace(judged.suites[0], rows=("unheard of",)),))
     assert "none of this table's figures could be measured" in shown(empty)
+
+
+def test_of_a_large_family_stands_what_sums_it_up_unless_there_is_nothing_else():
+    tests = [share(f"tests/{name}", name, 5, 6, "attempts") for name in (*map(str, range(20)), "all_pass")]
+    judged = evaluation()
+    measures = judged.sets[0].measures | {measure.name: measure for measure in tests}
+    judged = replace(judged, sets=(replace(judged.sets[0], measures=measures),))
+    families = replace(judged.suites[0], rows=("tests/",))
+    assert judged.rows(families, at_most=9) == [measure.name for measure in tests]
+    among_others = replace(families, rows=("valid", "tests/"))
+    assert judged.rows(among_others, at_most=9) == ["valid", "tests/all_pass"]
+    assert judged.rows(among_others) == ["valid", *(measure.name for measure in tests)]
 
 
 def test_markup_in_names_is_text():

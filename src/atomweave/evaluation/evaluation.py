@@ -128,14 +128,17 @@ class Evaluation:
 
         Args:
             suite: the table.
-            at_most: of a family ("groups/") with more rows than this only the mean is named, if it has one.
+            at_most: of a family ("groups/") with more rows than this only what sums it up is named, its mean or the
+                share that passes all of it, if it has one; a table of nothing but families shows them whole.
         """
+        if all(row.endswith("/") for row in suite.rows):
+            at_most = None
         known: dict[str, None] = dict.fromkeys(name for scored in self.sets for name in scored.measures)
         chosen: dict[str, None] = {}
         for row in suite.rows:
             matching = [name for name in known if name.startswith(row)] if row.endswith("/") else [row]
             if at_most is not None and len(matching) > at_most:
-                matching = [f"{row}mean"]
+                matching = [f"{row}mean", f"{row}all_pass"]
             chosen |= dict.fromkeys(name for name in matching if name in known)
         return list(chosen)
 
