@@ -43,6 +43,7 @@ def test_page_runs_to_its_end(page, tmp_path, monkeypatch):
 def test_a_failing_command_and_a_missing_row_are_seen(tmp_path):
     with pytest.raises(subprocess.CalledProcessError):
         run_page.run(run_page.Block("atomweave sample no-such-weights -n 1 -o x.xyz", None, False), tmp_path)
-    page = "```sh\necho '│ valid │ 1'\n```\n\n```text\n│ valid  │ 94 % │\n│ unique │ 99 % │\n```\n"
+    printed = "│ valid │ 1\\n│ 12 attempts │"
+    page = f"```sh\nprintf '{printed}'\n```\n\n```text\n│ valid  │ 94 % │\n│ 1,340 attempts │\n│ unique │ 99 % │\n```\n"
     (block,) = run_page.blocks_of(page)
     assert run_page.landmarks(block.output) - run_page.landmarks(run_page.run(block, tmp_path)) == {"unique"}
