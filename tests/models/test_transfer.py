@@ -79,6 +79,18 @@ def test_another_part_begins_untaught(taught):
     assert torch.equal(after["question.weight"], taught.question.weight)
 
 
+def test_what_reads_conditions_goes_over_only_to_the_same_conditions():
+    gap, other = weaver(ELEMENTS, conditions={"names": ["gap"]}), weaver(ELEMENTS, conditions={"names": ["homo"]})
+    gap.condition_embedding.mean.fill_(6.9)
+    left = transfer(other, gap)
+    assert left
+    assert set(left) == {name for name in other.state_dict() if name.startswith("condition_embedding.")}
+    assert float(other.condition_embedding.mean[0]) != pytest.approx(6.9)
+    same = weaver(ELEMENTS, conditions={"names": ["gap"]})
+    assert transfer(same, gap) == []
+    assert float(same.condition_embedding.mean[0]) == pytest.approx(6.9)
+
+
 @pytest.mark.parametrize("preset", ["symphony-small", "gspherenet-small"])
 def test_models_without_rows_per_element_take_what_has_the_same_shape(preset):
     config = load_config(preset).model

@@ -7,6 +7,9 @@ import torch
 from ..errors import UsageError
 from .base import Model
 
+CONDITIONS = "condition_embedding."
+"""How the names of tensors begin that read conditions: their columns and scales are of certain properties."""
+
 
 @torch.no_grad()
 def transfer(model: Model, taught: Model) -> list[str]:
@@ -14,7 +17,7 @@ def transfer(model: Model, taught: Model) -> list[str]:
 
     A tensor fits if name and shape are the same. Where it has rows for every element (`Model.rows_per_element`), those
     of the elements that both models know are copied, whatever their index, and so are the rows behind them if there
-    are as many.
+    are as many. What reads conditions fits if both can be told the same of the same elements.
 
     Args:
         model: to be taught; changed in place.
@@ -28,9 +31,10 @@ def transfer(model: Model, taught: Model) -> list[str]:
         raise UsageError("--transfer-from: the weights are of a {}, the model to be taught is a {}.".format(*kinds))
     found, left = taught.state_dict(), []
     per_element, per_element_before = model.rows_per_element(), taught.rows_per_element()
+    told_alike = model.conditions == taught.conditions
     for name, tensor in model.state_dict().items():
         source = found.get(name)
-        if source is None:
+        if source is None or (name.startswith(CONDITIONS) and not told_alike):
             left.append(name)
         elif name in per_element and per_element[name] == per_element_before.get(name):
             if not _copy_by_element(tensor, source, *per_element[name], model, taught):
