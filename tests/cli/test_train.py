@@ -137,7 +137,7 @@ def test_next_run_starts_from_the_weights_of_the_one_before(folder):
 
 def test_weights_of_another_configuration_give_what_fits(folder, capsys):
     assert run([*TRAIN, "--out", "first"]) == 0
-    other = [*TRAIN, "--out", "second", "model.species=[H,C,S]", "training.n_steps=1"]
+    other = [*TRAIN, "--out", "second", "model.position_head.n_radii=9", "training.n_steps=1"]
     sentence = error_of(capsys, [*other, "--init-from", "first/best.safetensors"], 2)
     assert "another `model:` section" in sentence
     assert "--transfer-from takes what fits of them" in sentence
@@ -148,6 +148,9 @@ def test_weights_of_another_configuration_give_what_fits(folder, capsys):
     assert run(transferred) == 0
     assert "begins untaught, in full or in part: " in capsys.readouterr().err
     assert run([*transferred, "--max-minutes", "1"]) == 0  # all steps are done
+    elements = [*TRAIN, "--out", "third", "model.species=[H,C,S]", "--transfer-from", "first/best.safetensors"]
+    assert "takes weights of its own elements only" in error_of(capsys, elements, 2)
+    assert not Path("third").exists()
 
 
 def test_printed_configuration_is_a_configuration(folder, capsys):

@@ -100,6 +100,17 @@ def test_models_without_rows_per_element_take_what_has_the_same_shape(preset):
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), like.parameters(), strict=True))
 
 
+def test_elements_are_not_mixed_up_where_nobody_knows_their_rows():
+    symphony, other = (
+        build_model(load_config("symphony-small", [f"model.species={elements}"]).model)
+        for elements in ("[H,C,N,O,F]", "[C,H,N,O,F]")
+    )
+    before = [tensor.clone() for tensor in other.parameters()]
+    with pytest.raises(UsageError, match="its own elements only, in their order; got H C N O F, wanted C H N O F"):
+        transfer(other, symphony)
+    assert all(torch.equal(a, b) for a, b in zip(before, other.parameters(), strict=True))
+
+
 def test_another_kind_of_model_is_refused(taught):
     symphony = build_model(RunConfig.model_validate({"model": {"kind": "symphony"}}).model)
     with pytest.raises(UsageError, match="the weights are of a Weaver, the model to be taught is a Symphony"):

@@ -24,13 +24,21 @@ def transfer(model: Model, taught: Model) -> list[str]:
         taught: of the same kind.
 
     Raises:
-        UsageError: if it is of another kind.
+        UsageError: if it is of another kind, or of other elements and the model does not say where it has rows for
+            them: those of one element would go to another.
     """
     if type(model) is not type(taught):
         kinds = type(taught).__name__, type(model).__name__
         raise UsageError("--transfer-from: the weights are of a {}, the model to be taught is a {}.".format(*kinds))
     found, left = taught.state_dict(), []
     per_element, per_element_before = model.rows_per_element(), taught.rows_per_element()
+    if model.species != taught.species and not per_element:
+        elements = " ".join(taught.species.symbols), " ".join(model.species.symbols)
+        raise UsageError(
+            "--transfer-from: a {} takes weights of its own elements only, in their order; got {}, wanted {}.".format(
+                type(model).__name__, *elements
+            )
+        )
     told_alike = model.conditions == taught.conditions
     for name, tensor in model.state_dict().items():
         source = found.get(name)
