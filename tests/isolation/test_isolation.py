@@ -37,10 +37,10 @@ def test_no_requests_need_no_worker():
 
 def test_a_hang_costs_its_request_only_and_in_time():
     start = time.perf_counter()
-    found = ask(b"a", b"hang", b"b", b"hang", timeout=0.5)
+    found = ask(b"a", b"hang", b"b", b"hang", timeout=4)
     assert time.perf_counter() - start < 30
     assert outcome(found) == [b"A", TIME_OUT, b"B", TIME_OUT]
-    assert found[1] == Failure(TIME_OUT, "no answer within 0.5 s")
+    assert found[1] == Failure(TIME_OUT, "no answer within 4 s")
 
 
 @pytest.mark.parametrize("end", [b"die", b"leave"])

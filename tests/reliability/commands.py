@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import json
 import random
 import signal
 import sqlite3
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -19,6 +17,7 @@ from atomweave.io import read, write
 from atomweave.models.weaver import Weaver, WeaverConfig
 from atomweave.models.weights import Card, save_weights
 from atomweave.molecule import Molecule
+from reference.busyness import slowness
 from reference.molecules import qm9_molecules
 
 from .counts import Count, check
@@ -112,7 +111,7 @@ def _interrupted_commands(size: int, seed: int, folder: Path) -> Count:
     for interrupt in range(size):
         name = f"interrupted{interrupt}"
         ended = makers[interrupt % 2](name).run(Moment(0, rng.uniform(0, LATEST)), signal.SIGINT)
-        lasted.append(ended.seconds_after_signal / _slowness())
+        lasted.append(ended.seconds_after_signal / slowness())
         faults = _faults(ended, 5) + _not_whole(folder / name)
         if lasted[-1] > PATIENCE:
             faults.append(f"it went on for {lasted[-1]:.1f} s")
@@ -180,11 +179,3 @@ def _not_whole(folder: Path) -> list[str]:
         if verdict != "ok":
             faults.append(f"{path.name}: {verdict}")
     return faults + [f"{path.name} is empty" for path in folder.glob("*.xyz") if not read(path)]
-
-
-def _slowness() -> float:
-    """Return how many times longer than by itself a piece of work takes now, beside all else on the machine."""
-    wall, own = time.monotonic(), time.process_time()
-    while time.process_time() - own < 0.1:
-        json.dumps(list(range(1000)))
-    return max(1.0, (time.monotonic() - wall) / (time.process_time() - own))
