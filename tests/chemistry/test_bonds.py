@@ -4,8 +4,10 @@ import time
 
 import numpy as np
 import pytest
+from rdkit import Chem
+from rdkit.Chem import AllChem
 
-from atomweave.chemistry import bonds
+from atomweave.chemistry import bonds, uncharged
 from atomweave.chemistry.bonds import perceive, perceive_many
 from atomweave.errors import InputError
 from atomweave.molecule import Molecule
@@ -75,6 +77,49 @@ def test_verdict_does_not_depend_on_place_orientation_or_order_of_atoms():
         order = rng.permutation(len(molecule))
         moved = Molecule(molecule.numbers[order], molecule.positions[order] @ turn.T + rng.normal(size=3))
         assert perceive(moved).smiles == smiles
+
+
+# What RDKit's xyz2mol gives charges, or refuses in some orders of the atoms, though the molecule has other bond orders.
+HARD = {
+    "sulfide": "CS/C=C/C=O",
+    "thiophene": "O=C(Sc1ccccc1)c1cccs1",
+    "thiazole": "Cc1ncsc1C(N)=O",
+    "a centre and a double bond": "CC(=O)/C=C/c1ccc([C@H](C)N)s1",
+    "past a sulfonyl": "CN/C(=N\\S(C)(=O)=O)SC",
+    "sulfoxide": "CS(C)=O",
+    "phosphine oxide": "CP(C)(C)=O",
+    "two isocyanates": "O=C=Nc1ccc(N=C=O)cc1",
+}
+CHARGED = {
+    "nitroarene": "O=[N+]([O-])c1ccccc1O",
+    "dinitroarene": "O=[N+]([O-])c1cccc([N+](=O)[O-])c1",
+    "nitrothiophene": "O=[N+]([O-])c1csc([N+](=O)[O-])c1",
+    "nitrates with centres": "O=[N+]([O-])O[C@H]1CO[C@H]2[C@@H]1OC[C@H]2O[N+](=O)[O-]",
+    "N-oxide": "COc1ccccc1/C=C/c1cccc[n+]1[O-]",
+    "azoxy": "CCSc1ccc(/[N+]([O-])=N/c2ccccc2)cc1",
+}
+
+
+@pytest.mark.parametrize("smiles", [*HARD.values(), *CHARGED.values()], ids=[*HARD, *CHARGED])
+def test_charges_are_where_they_cannot_be_done_without_in_any_order_of_atoms(smiles):
+    molecule, rng = worked.embedded(smiles), np.random.default_rng(0)
+    expected = Chem.MolToSmiles(Chem.AddHs(Chem.MolFromSmiles(smiles)))
+    for _ in range(10):
+        order = rng.permutation(len(molecule))
+        found = perceive(Molecule(molecule.numbers[order], molecule.positions[order]))
+        assert (found.smiles, found.strict) == (expected, smiles in HARD.values())
+        np.testing.assert_array_equal(found.mol.GetConformer().GetPositions(), molecule.positions[order])
+
+
+def test_where_charges_stay_the_molecule_is_the_same_object(monkeypatch):
+    for smiles in ("[NH3+]CC(=O)[O-]", "C[N+](=O)[O-]", "C[N+]#[C-]", "c1ccccc1"):
+        mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
+        assert uncharged.uncharged(mol) is mol
+    vinylogous = Chem.AddHs(Chem.MolFromSmiles("C[S+]=CC=C[O-]"))
+    AllChem.EmbedMolecule(vinylogous, randomSeed=1)
+    assert Chem.MolToSmiles(Chem.RemoveHs(uncharged.uncharged(vinylogous))) in {"CS/C=C/C=O", "CS/C=C\\C=O"}
+    monkeypatch.setattr(uncharged, "MOST_STEPS", 3)
+    assert uncharged.uncharged(vinylogous) is vinylogous
 
 
 def test_mirror_images_of_a_chiral_molecule_differ():

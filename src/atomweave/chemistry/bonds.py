@@ -2,12 +2,14 @@
 
 Connectivity is ours (`radii.bonded_pairs`, the radii that made the published figures), RDKit then finds the bond
 orders of the neutral molecule: Y. Kim, W. Y. Kim, Bull. Korean Chem. Soc. 36, 1769 (2015), as `rdDetermineBonds`
-implements it. A molecule is valid if it has a bond and orders exist; as published, several fragments and zwitterions
-pass. `strict` is the verdict a chemist would give: one fragment, every atom neutral, no radical.
+implements it, and what charges other orders can do without are taken away (`uncharged`). A molecule is valid if it has
+a bond and orders exist; as published, several fragments and zwitterions pass. `strict` is the verdict a chemist would
+give: one fragment, every atom neutral, no radical.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -20,7 +22,9 @@ from ..isolation import CRASH, MEMORY, TIME_OUT, Failure, run_isolated
 from .atoms_frame import pack_atoms
 from .close_pairs import MOST_ATOMS_IN_PAIRS, ClosePairs, close_pairs
 from .identity import canonical_smiles
+from .nitro import as_acyl_fluorides, as_nitro_groups, nitro_groups
 from .radii import bonded_among, longest_bond
+from .uncharged import uncharged
 
 if TYPE_CHECKING:
     from rdkit import Chem
@@ -171,7 +175,6 @@ def perceive_atoms(numbers: np.ndarray, positions: np.ndarray, close: ClosePairs
     """
     require_rdkit()
     from rdkit import Chem, rdBase
-    from rdkit.Chem.rdDetermineBonds import DetermineBondOrders
 
     try:
         pairs = bonded_among(numbers, close_pairs(positions, longest_bond(numbers)) if close is None else close)
@@ -180,16 +183,35 @@ def perceive_atoms(numbers: np.ndarray, positions: np.ndarray, close: ClosePairs
     if not len(pairs):
         return Perception(NO_BONDS)
     with rdBase.BlockLogs():  # the reason is returned, so RDKit need not print it
-        mol = skeleton(numbers, positions, pairs)
         try:
-            DetermineBondOrders(mol, charge=0, maxIterations=MAX_ITERATIONS)
+            mol = _with_orders(numbers, positions, pairs)
         except (ValueError, RuntimeError) as error:
             return _refusal(str(error))
+        charged = len(mol.GetAtomsMatchingQuery(_charged_or_radical()))
+        if charged:
+            mol = uncharged(mol)
+            charged = len(mol.GetAtomsMatchingQuery(_charged_or_radical()))
         smiles = canonical_smiles(mol)
-        strict = "." not in smiles and not len(mol.GetAtomsMatchingQuery(_charged_or_radical()))
+        strict = "." not in smiles and not charged
         # Nothing but what cannot be computed again: RDKit's own properties are three times the molecule.
         binary = mol.ToBinary(Chem.PropertyPickleOptions.CoordsAsDouble)
         return Perception("", "", smiles, strict, binary, pairs, _orders(mol, pairs), _ring_sizes(mol))
+
+
+def _with_orders(numbers: np.ndarray, positions: np.ndarray, pairs: np.ndarray) -> Chem.Mol:
+    """Return a molecule with the bond orders that RDKit finds; ValueError or RuntimeError if there are none."""
+    from rdkit.Chem.rdDetermineBonds import DetermineBondOrders
+
+    groups = nitro_groups(numbers, pairs)
+    if len(groups):
+        mol = skeleton(as_acyl_fluorides(numbers, groups), positions, pairs)
+        with contextlib.suppress(ValueError, RuntimeError):
+            DetermineBondOrders(mol, charge=0, maxIterations=MAX_ITERATIONS)
+            as_nitro_groups(mol, groups)
+            return mol
+    mol = skeleton(numbers, positions, pairs)
+    DetermineBondOrders(mol, charge=0, maxIterations=MAX_ITERATIONS)
+    return mol
 
 
 def require_rdkit() -> None:

@@ -19,18 +19,14 @@ import torch
 from torch import Tensor
 
 from ..kernels import matching
-
-VALENCES: dict[int, tuple[int, ...]] = {
-    1: (1,), 5: (3,), 6: (4,), 7: (3,), 8: (2,), 9: (1,), 14: (4,), 15: (3, 5), 16: (2, 4, 6), 17: (1,), 32: (4,),
-    33: (3, 5), 34: (2, 4, 6), 35: (1,), 53: (1,),
-}  # fmt: skip
-"""Atomic number -> valences of the neutral atom in organic molecules; other elements lack nothing."""
+from .valences import NEUTRAL
 
 
 def lacking(numbers: Sequence[int], most: int) -> np.ndarray:
     """Return how many bonds an atom lacks, by element and number of neighbours; (n_elements, most + 1) int8.
 
-    Up to the lowest valence that the neighbours leave room for: nothing beyond the highest.
+    Up to the lowest valence that the neighbours leave room for: nothing beyond the highest. Elements that are not in
+    `valences.NEUTRAL` lack nothing.
 
     Args:
         numbers: atomic numbers of the elements.
@@ -39,7 +35,7 @@ def lacking(numbers: Sequence[int], most: int) -> np.ndarray:
     table = np.zeros((len(numbers), most + 1), np.int8)
     for row, number in enumerate(numbers):
         for n_neighbours in range(1, most + 1):
-            above = [valence - n_neighbours for valence in VALENCES.get(number, ()) if valence >= n_neighbours]
+            above = [valence - n_neighbours for valence in NEUTRAL.get(number, ()) if valence >= n_neighbours]
             table[row, n_neighbours] = min(above, default=0)
     return table
 

@@ -21,7 +21,7 @@ SHIPPED = Path(__file__).parent / "references"
 """Where the references that come with Atomweave lie."""
 
 FORMAT = "atomweave-reference"
-VERSION = 1
+VERSION = 2
 """Raised whenever a metric's statistics change their meaning: references of another version are made anew."""
 
 
