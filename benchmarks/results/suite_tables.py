@@ -181,14 +181,21 @@ def _decimals(value: float) -> int:
 
 
 def _measure_notes(evaluation: Evaluation, names: Sequence[str]) -> list[str]:
-    """Return what must stand with single figures, each note once with the labels it belongs to."""
-    labels: dict[str, dict[str, None]] = {}
+    """Return what must stand with single figures, each note once with the labels it belongs to.
+
+    Where the columns of a row have notes of their own, these stand with the columns' names.
+    """
+    common: dict[str, dict[str, None]] = {}
+    single: dict[str, dict[str, None]] = {}
     for name in names:
-        for scored in evaluation.sets:
-            measure = scored.measures.get(name)
-            if measure is not None and measure.note:
-                labels.setdefault(measure.note, {})[_label(measure)] = None
-    return [f"{_some(list(each))}: {note}." for note, each in labels.items()]
+        measured = {one.name: one.measures[name] for one in evaluation.sets if name in one.measures}
+        told = {column: measure.note for column, measure in measured.items() if measure.note}
+        label = _label(next(iter(measured.values())))
+        if len(set(told.values())) == 1:
+            common.setdefault(next(iter(told.values())), {})[label] = None
+        elif told:
+            single.setdefault("; ".join(f"`{column}`: {note}" for column, note in told.items()), {})[label] = None
+    return [f"{_some(list(labels))}: {note}." for note, labels in (common | single).items()]
 
 
 def _some(labels: Sequence[str]) -> str:
