@@ -89,6 +89,9 @@ HARD = {
     "sulfoxide": "CS(C)=O",
     "phosphine oxide": "CP(C)(C)=O",
     "two isocyanates": "O=C=Nc1ccc(N=C=O)cc1",
+    "sulfilimine": "CS(C)=Nc1ccccc1",
+    "ylide": "CC(=O)C=S(C)C",
+    "six thiophenes": "O=Cc1ccc(-c2ccc(-c3ccc(-c4ccc(-c5ccc(-c6cccs6)s5)s4)s3)s2)s1",
 }
 CHARGED = {
     "nitroarene": "O=[N+]([O-])c1ccccc1O",
@@ -97,6 +100,11 @@ CHARGED = {
     "nitrates with centres": "O=[N+]([O-])O[C@H]1CO[C@H]2[C@@H]1OC[C@H]2O[N+](=O)[O-]",
     "N-oxide": "COc1ccccc1/C=C/c1cccc[n+]1[O-]",
     "azoxy": "CCSc1ccc(/[N+]([O-])=N/c2ccccc2)cc1",
+    "N-oxide beside a ketone": "CC(=O)c1cccc[n+]1[O-]",
+    "chlordiazepoxide": "CNC1=Nc2ccc(Cl)cc2C(c2ccccc2)=[N+]([O-])C1",
+    "amine oxide": "C[N+](C)(C)[O-]",
+    "azide": "[N-]=[N+]=Nc1ccccc1",
+    "diazo": "[N-]=[N+]=C1C=CC=CC1=O",
 }
 
 

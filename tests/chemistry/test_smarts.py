@@ -24,6 +24,9 @@ def without(molecule: Molecule, *atoms: int) -> Molecule:
         ("CC(=O)N", "[N:1]C=O", (3,)),
         ("c1ccncc1", "[n]", (3,)),
         ("CCO", "N", ()),
+        ("CCc1nnsc1C(=O)NC", "[NX3:1]C=O", (9,)),
+        ("CS(=O)c1ccccc1", "[CH3:1]S=O", (0,)),
+        ("O=[N+]([O-])c1ccccc1", "c[N+:1](=O)[O-]", (1,)),
     ],
 )
 def test_atoms_of_whole_molecules(smiles, smarts, wanted):

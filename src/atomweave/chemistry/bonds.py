@@ -22,7 +22,7 @@ from ..isolation import CRASH, MEMORY, TIME_OUT, Failure, run_isolated
 from .atoms_frame import pack_atoms
 from .close_pairs import MOST_ATOMS_IN_PAIRS, ClosePairs, close_pairs
 from .identity import canonical_smiles
-from .nitro import as_acyl_fluorides, as_nitro_groups, nitro_groups
+from .isosteres import as_isosteres, charged_groups, restore
 from .radii import bonded_among, longest_bond
 from .uncharged import uncharged
 
@@ -184,34 +184,41 @@ def perceive_atoms(numbers: np.ndarray, positions: np.ndarray, close: ClosePairs
         return Perception(NO_BONDS)
     with rdBase.BlockLogs():  # the reason is returned, so RDKit need not print it
         try:
-            mol = _with_orders(numbers, positions, pairs)
+            mol = with_orders(numbers, positions, pairs)
         except (ValueError, RuntimeError) as error:
             return _refusal(str(error))
-        charged = len(mol.GetAtomsMatchingQuery(_charged_or_radical()))
-        if charged:
-            mol = uncharged(mol)
-            charged = len(mol.GetAtomsMatchingQuery(_charged_or_radical()))
         smiles = canonical_smiles(mol)
-        strict = "." not in smiles and not charged
+        strict = "." not in smiles and not len(mol.GetAtomsMatchingQuery(_charged_or_radical()))
         # Nothing but what cannot be computed again: RDKit's own properties are three times the molecule.
         binary = mol.ToBinary(Chem.PropertyPickleOptions.CoordsAsDouble)
         return Perception("", "", smiles, strict, binary, pairs, _orders(mol, pairs), _ring_sizes(mol))
 
 
-def _with_orders(numbers: np.ndarray, positions: np.ndarray, pairs: np.ndarray) -> Chem.Mol:
-    """Return a molecule with the bond orders that RDKit finds; ValueError or RuntimeError if there are none."""
+def with_orders(numbers: np.ndarray, positions: np.ndarray, pairs: np.ndarray, charge: int = 0) -> Chem.Mol:
+    """Return a molecule with bond orders, and no charges that other orders do without.
+
+    Args:
+        numbers: (n_atoms,) atomic numbers.
+        positions: (n_atoms, 3) Å.
+        pairs: (n_bonds, 2) bonded atoms.
+        charge: of the whole molecule.
+
+    Raises:
+        ValueError, RuntimeError: of RDKit, if there are no orders.
+    """
     from rdkit.Chem.rdDetermineBonds import DetermineBondOrders
 
-    groups = nitro_groups(numbers, pairs)
+    groups = charged_groups(numbers, pairs)
     if len(groups):
-        mol = skeleton(as_acyl_fluorides(numbers, groups), positions, pairs)
+        mol: Chem.Mol = skeleton(as_isosteres(numbers, groups), positions, pairs)
         with contextlib.suppress(ValueError, RuntimeError):
-            DetermineBondOrders(mol, charge=0, maxIterations=MAX_ITERATIONS)
-            as_nitro_groups(mol, groups)
-            return mol
+            DetermineBondOrders(mol, charge=charge, maxIterations=MAX_ITERATIONS)
+            mol = uncharged(mol)
+            if restore(mol, groups):
+                return mol
     mol = skeleton(numbers, positions, pairs)
-    DetermineBondOrders(mol, charge=0, maxIterations=MAX_ITERATIONS)
-    return mol
+    DetermineBondOrders(mol, charge=charge, maxIterations=MAX_ITERATIONS)
+    return uncharged(mol)
 
 
 def require_rdkit() -> None:

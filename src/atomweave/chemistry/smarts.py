@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, UsageError
-from .bonds import MAX_ITERATIONS, require_rdkit, skeleton
+from .bonds import require_rdkit, with_orders
 from .radii import bonded_pairs
 
 if TYPE_CHECKING:
@@ -52,16 +52,11 @@ def open_graph(molecule: Molecule) -> Chem.Mol:
     Raises:
         InputError: if no bond orders are found.
     """
-    from rdkit.Chem.rdDetermineBonds import DetermineBondOrders
-
     pairs = bonded_pairs(molecule.numbers, molecule.positions)
     said = ""
     for n_open in range(MOST_OPEN_VALENCES + 1):
-        mol = skeleton(molecule.numbers, molecule.positions, pairs)
         try:
-            DetermineBondOrders(mol, charge=-n_open, maxIterations=MAX_ITERATIONS)
+            return with_orders(molecule.numbers, molecule.positions, pairs, charge=-n_open)
         except (ValueError, RuntimeError) as error:
             said = said or str(error).strip().partition("\n")[0]
-        else:
-            return mol
     raise InputError(f"no bond orders are found, so that no pattern can match; name the atoms by number ({said}).")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from .valences import NEUTRAL
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from rdkit import Chem
 
 NITROGEN, OXYGEN = 7, 8
-
-LONGEST = 24
-"""Most bonds of a path."""
 
 MOST_STEPS = 20_000
 """Bonds looked at in one molecule; what is charged after so many stays charged."""
@@ -38,9 +36,9 @@ def uncharged(mol: Chem.Mol) -> Chem.Mol:
     """
     from rdkit import Chem
 
-    charges = [atom.GetFormalCharge() for atom in mol.GetAtoms()]
-    if not {-1, 1} <= set(charges):
+    if not len(mol.GetAtomsMatchingQuery(_charged(1))) or not len(mol.GetAtomsMatchingQuery(_charged(-1))):
         return mol
+    charges = [atom.GetFormalCharge() for atom in mol.GetAtoms()]
     changed = Chem.RWMol(mol)
     Chem.Kekulize(changed, clearAromaticFlags=True)
     orders = _Orders.of(changed, charges)
@@ -54,6 +52,14 @@ def uncharged(mol: Chem.Mol) -> Chem.Mol:
         return mol
     Chem.AssignStereochemistryFrom3D(changed, replaceExistingTags=True)
     return changed.GetMol()
+
+
+@cache
+def _charged(charge: int) -> Chem.QueryAtom:
+    # A query runs over the atoms in C++; a Python loop over them costs more than the bond orders.
+    from rdkit.Chem import rdqueries
+
+    return rdqueries.FormalChargeEqualsQueryAtom(charge)
 
 
 @dataclass
@@ -88,10 +94,9 @@ class _Orders:
         return self.orders != before
 
     def _cancel(self) -> None:
-        for cation in self._cations():
-            self._move(cation, -1, self._is_anion, left=0)
-        for cation in self._cations():  # a sulfoxide's sulfur beside its oxygen, say
-            self._move(cation, 1, self._is_anion, left=0)
+        for change in (-1, 1):  # 1: a sulfoxide's sulfur beside its oxygen, say, or a stabilised ylide's
+            for cation in self._cations():
+                self._move(cation, change, self._is_anion, left=0)
 
     def _cations(self) -> list[int]:
         return [atom for atom, charge in enumerate(self.charges) if charge == 1]
@@ -119,14 +124,14 @@ class _Orders:
 
         Args:
             cation: where the path begins.
-            change: of the order of its first bond; where that rises, the path is no longer.
+            change: of the order of its first bond.
             is_end: whether it may end at an atom.
             left: charge that this atom has afterwards.
         """
         if not self._is_neutral(cation, change):
             return False
-        # Orders that fall first and rise at the end, in turn, are of an even number of bonds.
-        for length in range(2, LONGEST + 1, 2) if change < 0 else (1,):
+        # Orders that rise at the end, and fall and rise in turn, are of an even number of bonds where the first falls.
+        for length in range(2 if change < 0 else 1, len(self.numbers), 2):
             if path := self._path(cation, change, length, is_end, {cation}):
                 for bond, _ in path:
                     self.orders[bond] += change
