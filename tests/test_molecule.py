@@ -94,6 +94,12 @@ def test_rdkit_molecules_need_a_conformer_and_explicit_hydrogens() -> None:
     full = Chem.AddHs(Chem.MolFromSmiles("CO"))
     AllChem.EmbedMolecule(full, randomSeed=1)
     assert Molecule.from_rdkit(full).formula == "CH4O"
+    AllChem.Compute2DCoords(full)
+    with pytest.raises(InputError, match="drawing in 2D"):
+        Molecule.from_rdkit(full)
+    ammonium = Chem.AddHs(Chem.MolFromSmiles("C[NH3+]"))
+    AllChem.EmbedMolecule(ammonium, randomSeed=1)
+    assert Molecule.from_rdkit(ammonium).properties == {"charge": 1}
 
 
 def test_a_molecule_without_valid_bonds_says_why() -> None:

@@ -118,15 +118,29 @@ class Molecule:
     def from_rdkit(cls, mol: Chem.Mol, conformer: int = -1) -> Molecule:
         """Make a molecule of one conformer of an RDKit molecule; hydrogens must be explicit atoms.
 
+        Its properties become the molecule's, and so does its charge, if it has any.
+
         Raises:
-            InputError: if there is no conformer, or hydrogens are implicit.
+            InputError: if there is no conformer, or one in two dimensions, or hydrogens are implicit.
         """
         if mol.GetNumConformers() == 0:
             raise InputError("the RDKit molecule has no conformer: embed it first (AllChem.EmbedMolecule).")
         if any(atom.GetTotalNumHs() for atom in mol.GetAtoms()):
             raise InputError("the RDKit molecule has implicit hydrogens: call Chem.AddHs(mol, addCoords=True) first.")
-        numbers = [atom.GetAtomicNum() for atom in mol.GetAtoms()]
-        return cls(np.array(numbers), mol.GetConformer(conformer).GetPositions(), mol.GetPropsAsDict())
+        chosen = mol.GetConformer(conformer)
+        if mol.GetNumAtoms() > 1 and not chosen.Is3D():
+            raise InputError("the RDKit molecule's conformer is a drawing in 2D: embed it (AllChem.EmbedMolecule).")
+        charge = sum(atom.GetFormalCharge() for atom in mol.GetAtoms())
+        properties = ({"charge": charge} if charge else {}) | mol.GetPropsAsDict()
+        return cls(np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()]), chosen.GetPositions(), properties)
+
+
+def charge_of(molecule: Molecule) -> int:
+    """Return the charge that a molecule has by its property "charge", 0 without one; geometries alone do not tell."""
+    try:
+        return round(float(molecule.properties.get("charge", 0)))
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 def formula(numbers: Iterable[int]) -> str:

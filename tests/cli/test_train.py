@@ -131,6 +131,18 @@ def test_signal_writes_a_checkpoint_and_the_same_command_ends_as_if_nothing_had_
         assert (folder / "parts/run" / name).read_bytes() == (folder / "whole/run" / name).read_bytes()
 
 
+def test_what_is_left_out_of_teaching_is_counted_with_the_reason(folder, capsys):
+    apart = Molecule(["C", "C", "H"], [[0, 0, 0], [0, 0, 1.5], [0, 0, 9.0]])
+    store = MoleculeStore.from_molecules([METHANE] * 6 + [apart] * 2)
+    splits = {"edm/train": np.arange(2, 8), "edm/valid": np.arange(2)}
+    MoleculeStore(store.numbers, store.positions, store.offsets, splits=splits).write(folder / "methane.safetensors")
+    assert run([*TRAIN, "--out", "run"]) == 0
+    reason = "in pieces by the policy's rule for neighbours: 2"
+    assert f"2 of 6 molecules looked at are left out of teaching ({reason})" in capsys.readouterr().err
+    assert run([*TRAIN, "--out", "run"]) == 0
+    assert "left out" not in capsys.readouterr().err  # once a run
+
+
 def test_time_limit_ends_with_status_5_and_the_next_call_with_0(folder):
     assert run([*TRAIN, "--out", "run", "--max-minutes", "0"]) == 5
     assert run([*TRAIN, "--out", "run", "--max-minutes", "10"]) == 0

@@ -86,6 +86,11 @@ def test_a_start_larger_than_the_molecule_is_refused():
         grow(toy(), 2, start=start, conditions={"n_atoms": 2})
 
 
+def test_a_start_that_the_formula_lacks_is_refused():
+    with pytest.raises(UsageError, match="asked for H2O, but the start is C"):
+        grow(toy(), 2, start="C", conditions={"composition": "H2O"})
+
+
 def test_what_lies_out_of_range_is_a_warning_with_the_range():
     with pytest.warns(OutsideRangeWarning, match="'gap': 40 lies outside .* 2 to 10"):
         grow(toy(), 2, conditions={"gap": 40.0})

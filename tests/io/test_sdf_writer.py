@@ -44,6 +44,30 @@ def test_rdkit_reads_the_bonds_back(tmp_path: Path, smiles: str, n_copies: int) 
     assert read(tmp_path / "a.sdf")[0].numbers.tolist() == crowd.numbers.tolist()
 
 
+@pytest.mark.parametrize("v3000", [False, True])
+def test_a_charge_is_read_kept_and_gives_the_bonds_of_the_ion(tmp_path: Path, v3000: bool) -> None:
+    smiles = ["[NH3+]CC[NH3+]", "O=C([O-])C(=O)[O-]", "[NH3+]CC(=O)[O-]", "CCO", "CC(=O)[O-]"]
+    writer = Chem.SDWriter(str(tmp_path / "a.sdf"))
+    writer.SetForceV3000(v3000)
+    for each in smiles:
+        writer.write(embedded(each)[1])
+    writer.close()
+    molecules = read(tmp_path / "a.sdf")
+    assert [molecule.properties.get("charge") for molecule in molecules] == [2, -2, None, None, -1]
+    write_sdf(tmp_path / "b.sdf", molecules)
+    written = [Chem.MolToSmiles(Chem.RemoveHs(mol)) for mol in Chem.SDMolSupplier(tmp_path / "b.sdf", removeHs=False)]
+    assert written == [Chem.CanonSmiles(each) for each in smiles]
+    assert [molecule.properties.get("charge") for molecule in read(tmp_path / "b.sdf")] == [2, -2, None, None, -1]
+
+
+def test_the_charge_field_of_atoms_counts_where_no_line_tells_charges(tmp_path: Path) -> None:
+    Chem.MolToMolFile(embedded("[NH3+]CC[NH3+]")[1], str(tmp_path / "a.mol"))
+    lines = [line for line in (tmp_path / "a.mol").read_text().splitlines(True) if not line.startswith("M  CHG")]
+    lines = [line[:36] + "  3" + line[39:] if line[31:33] == "N " else line for line in lines]  # 3: one positive charge
+    (tmp_path / "a.mol").write_text("".join(lines))
+    assert read(tmp_path / "a.mol")[0].properties["charge"] == 2
+
+
 def test_without_bonds_the_record_is_still_whole(tmp_path: Path) -> None:
     carbon = Molecule(["C", "C"], [[0, 0, 0], [0, 0, 1.2]], {"seed": 3})
     write_sdf(

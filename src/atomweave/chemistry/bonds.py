@@ -117,9 +117,9 @@ class Perception:
         return self.mol
 
 
-def perceive(molecule: Molecule) -> Perception:
+def perceive(molecule: Molecule, charge: int = 0) -> Perception:
     """Find bonds and bond orders of one molecule in this process, without a time limit (0.25 ms for one of QM9)."""
-    return perceive_atoms(molecule.numbers, molecule.positions)
+    return perceive_atoms(molecule.numbers, molecule.positions, charge=charge)
 
 
 def perceive_many(
@@ -165,13 +165,16 @@ def _with_look_ups(
     return found
 
 
-def perceive_atoms(numbers: np.ndarray, positions: np.ndarray, close: ClosePairs | None = None) -> Perception:
+def perceive_atoms(
+    numbers: np.ndarray, positions: np.ndarray, close: ClosePairs | None = None, charge: int = 0
+) -> Perception:
     """Find bonds and bond orders of atoms that need no further check.
 
     Args:
         numbers: (n_atoms,) atomic numbers.
         positions: (n_atoms, 3) Å.
         close: their close pairs, if known, reaching to `radii.longest_bond` at least.
+        charge: of all atoms together; every verdict of a sample is of 0.
     """
     require_rdkit()
     from rdkit import Chem, rdBase
@@ -184,7 +187,7 @@ def perceive_atoms(numbers: np.ndarray, positions: np.ndarray, close: ClosePairs
         return Perception(NO_BONDS)
     with rdBase.BlockLogs():  # the reason is returned, so RDKit need not print it
         try:
-            mol = with_orders(numbers, positions, pairs)
+            mol = with_orders(numbers, positions, pairs, charge)
         except (ValueError, RuntimeError) as error:
             return _refusal(str(error))
         smiles = canonical_smiles(mol)

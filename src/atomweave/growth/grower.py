@@ -22,7 +22,7 @@ from ..errors import InputError, UsageError
 from ..molecule import Molecule
 from ..species import NUMBERS
 from .blocks import Attempt, GrowthPlan, grow_block
-from .conditions import OutsideRangeWarning, Request, n_atoms_of
+from .conditions import COMPOSITION, OutsideRangeWarning, Request, n_atoms_of, parse_formula
 from .starts import Given, Start
 
 if TYPE_CHECKING:
@@ -232,6 +232,9 @@ def _check_asked(
     for request in asked:
         row = model.conditions.row(request)
         wanted = n_atoms_of(request)
+        formula = request.get(COMPOSITION)
+        if isinstance(starts, str) and isinstance(formula, str) and not parse_formula(formula).get(starts):
+            raise UsageError(f"conditions: asked for {formula}, but the start is {starts}.")
         if wanted is not None and not least <= wanted <= max_atoms:
             bound = f"max_atoms is {max_atoms}" if wanted > max_atoms else f"the start fragment has {least}"
             raise UsageError(f"conditions: asked for {wanted} atoms, but {bound}.")

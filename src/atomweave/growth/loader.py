@@ -131,13 +131,13 @@ class Batches:
             self._plan = (epoch, batches)
         return batches[place]
 
-    def fates(self, epoch: int = 0) -> dict[str, int]:
+    def fates(self, epoch: int = 0, n_batches: int | None = None) -> dict[str, int]:
         """Return how many molecules of an epoch the policy keeps, and how many it leaves out for which reason.
 
-        This grows the whole epoch.
+        This grows the whole epoch, or so many batches of it, which are a random part.
         """
         counts = Counter({Fate.NO_START: self.n_without_start})
-        for place in range(self.batches_per_epoch):
+        for place in range(min(self.batches_per_epoch, n_batches or self.batches_per_epoch)):
             _, fates = self._grow(self.molecules(epoch * self.batches_per_epoch + place), epoch)
             counts.update(Fate(fate) for fate in fates)
         return {fate.name.lower(): counts[fate] for fate in Fate}

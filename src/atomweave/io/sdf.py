@@ -1,4 +1,4 @@
-"""SDF (V2000 and V3000): positions and elements are read, bonds never; data items become properties.
+"""SDF (V2000 and V3000): positions, elements and the total charge are read, bonds never; data items become properties.
 
 Bonds in published files are wrong often enough (MoleculeNet's QM9 among them) that this reader does not look at them:
 `chemistry.bonds` finds them from the geometry. Layout: BIOVIA, CTfile formats.
@@ -6,11 +6,12 @@ Bonds in published files are wrong often enough (MoleculeNet's QM9 among them) t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..molecule import Molecule, formula
+from ..molecule import NUMBERS, Molecule, formula
 from .frames import Progress, Refusal, atomic_number, checked, coordinates, shown, whole_number
 from .lines import Lines, open_text
 from .sdvalues import parse_value
@@ -18,6 +19,13 @@ from .sdvalues import parse_value
 END_OF_RECORD = "$$$$"
 LONGEST_RECORD = 2_000_000
 """Lines; a file without any end of record is refused instead of filling the memory."""
+
+CHARGE_CODES = "123567"
+"""Of an atom's own field in V2000: 4 minus the charge."""
+
+CHARGE_V3000 = re.compile(r"\sCHG=([+-]?[0-9]{1,2})\b")
+CHARGES_V2000 = re.compile(r"\s[0-9]{1,3}\s+([+-]?[0-9]{1,2})(?=\s|$)", re.ASCII)
+"""An atom and its charge, after the number of them in a line M  CHG."""
 
 LONGEST_FORMULA = 60
 """Characters; longer titles are not compared with the formula."""
@@ -60,8 +68,10 @@ def _parse(lines: list[str], first: int, ended: bool) -> tuple[list[int], list[l
         raise ValueError(f"truncated: the record at line {first} has no line 'M  END'")
     if "V3000" in counts:
         numbers, positions = _atoms_v3000(lines[4:end], first + 4)
+        charge = sum(int(value) for line in lines[4:end] for value in CHARGE_V3000.findall(line))
     else:
         numbers, positions = _atoms_v2000(lines[3:end], first + 3)
+        charge = _charge_v2000(lines[4 : 4 + len(numbers)], lines[4 + len(numbers) : end])
     if lines[1][20:22] == "2D" and len(numbers) > 1 and not any(z for _, _, z in positions):
         raise ValueError("a drawing in 2D, wanted positions in space")
     if not ended and any(line.strip() for line in lines[end + 1 :]):
@@ -71,7 +81,8 @@ def _parse(lines: list[str], first: int, ended: bool) -> tuple[list[int], list[l
     title = lines[0].strip()
     # A molecule without a name is written under its formula, which says nothing that the atoms do not say.
     named = title and (len(title) > LONGEST_FORMULA or title != formula(numbers))
-    return numbers, positions, ({"title": title} if named else {}) | properties
+    told = ({"title": title} if named else {}) | ({"charge": charge} if charge else {})
+    return numbers, positions, told | properties
 
 
 def _atoms_v2000(lines: list[str], first: int) -> tuple[list[int], list[list[float]]]:
@@ -92,6 +103,15 @@ def _atoms_v2000(lines: list[str], first: int) -> tuple[list[int], list[list[flo
     if n_atoms >= 100 and len(lines) - 1 > n_atoms and _is_atom(lines[n_atoms + 1]):
         raise ValueError(f"line {first} announces {n_atoms} atoms, more follow: above 999 atoms only V3000 will do")
     return numbers, positions
+
+
+def _charge_v2000(atoms: list[str], others: list[str]) -> int:
+    """Return the charge of a whole record: of its lines M  CHG, or, where there are none, of the atoms' own field."""
+    told = [line[9:] for line in others if line.startswith("M  CHG")]
+    if told:
+        return sum(int(charge) for line in told for charge in CHARGES_V2000.findall(line))
+    codes = [line[36:39].strip() for line in atoms if line[31:34].strip() in NUMBERS]
+    return sum(4 - int(code) for code in codes if code and code in CHARGE_CODES)
 
 
 def _is_atom(line: str) -> bool:

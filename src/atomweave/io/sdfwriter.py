@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import InputError, MissingDependencyError
 from ..files import write_atomic
-from ..molecule import Molecule
+from ..molecule import Molecule, charge_of
 from .sdvalues import format_value
 
 if TYPE_CHECKING:
@@ -32,15 +32,27 @@ class SdfRecord:
 def write_sdf(path: str | Path, records: Iterable[SdfRecord | Molecule]) -> None:
     """Write records to an SDF, whole or not at all. Positions are rounded to 1e-4 Å, as V2000 prescribes.
 
+    A molecule by itself gets the bonds that xyz2mol finds for its property "charge" (0 without one), and none where
+    there are none, or without RDKit.
+
     Raises:
         InputError: if a `mol` has other atoms than its molecule, or a property's name does not fit into SDF.
     """
     with write_atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for index, record in enumerate(records):
             try:
-                file.write(_text(SdfRecord(record) if isinstance(record, Molecule) else record))
+                file.write(_text(_perceived(record) if isinstance(record, Molecule) else record))
             except InputError as error:
                 raise InputError(f"{path}, frame {index}: {error}") from None
+
+
+def _perceived(molecule: Molecule) -> SdfRecord:
+    from ..chemistry.bonds import perceive
+
+    try:
+        return SdfRecord(molecule, perceive(molecule, charge_of(molecule)).mol)
+    except MissingDependencyError:
+        return SdfRecord(molecule)
 
 
 def _text(record: SdfRecord) -> str:

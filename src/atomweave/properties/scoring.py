@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..chemistry.atoms_frame import pack_atoms
 from ..errors import IncompleteError, UsageError
 from ..isolation import Failure
-from ..molecule import Molecule
+from ..molecule import Molecule, charge_of
 from ..training.interrupts import Interrupts
 from ..versions import installed_versions
 from .calculate import Calculation
@@ -139,7 +139,7 @@ class _Run:
         """Find what is missing."""
         seen: set[bytes] = set()
         for index, geometry in enumerate(self.hashes):
-            if geometry in seen or _is_charged(self.molecules[index]):
+            if geometry in seen or charge_of(self.molecules[index]):
                 continue
             seen.add(geometry)
             if names := self._missing(self.store.find(geometry, self.level)):
@@ -170,7 +170,7 @@ class _Run:
     def score_of(self, index: int) -> Score:
         """Return what is known of a molecule in the end."""
         molecule, geometry = self.molecules[index], self.hashes[index]
-        if _is_charged(molecule):
+        if charge_of(molecule):
             return Score(reason=CHARGED)
         found = self.store.find(geometry, self.level)
         entries = {name: found[name] for name in self.properties}
@@ -216,11 +216,3 @@ class _Run:
             geometry, self.level, names, found, self.executor.limits, detail=detail, versions=self.versions
         )
         self.fresh.add(geometry)
-
-
-def _is_charged(molecule: Molecule) -> bool:
-    """Return whether a molecule says that it has a charge; geometries alone do not tell."""
-    try:
-        return float(molecule.properties.get("charge", 0)) != 0
-    except (TypeError, ValueError):
-        return False

@@ -23,6 +23,7 @@ from ..data.store import MoleculeStore
 from ..errors import IncompleteError
 from ..files import held, remove_half_written, sha256_of
 from ..growth.loader import Batches
+from ..growth.policies.base import Fate
 from ..growth.trajectories import Trajectories
 from ..models.base import Model
 from ..models.weights import Card, Figure, n_parameters, save_weights, weights_path
@@ -104,6 +105,26 @@ def train(
         return run.leg(deadline)
 
 
+LOOKED_AT = 2000
+"""Molecules of which a run says at its start how many the growth policy leaves out."""
+
+LEFT_OUT = {
+    Fate.NO_START: "no atom that may be the first",
+    Fate.TOO_FAR: "an atom too far from the others",
+    Fate.APART: "in pieces by the policy's rule for neighbours",
+    Fate.CROWDED: "an atom of too many neighbours",
+}
+
+
+def _left_out(batches: Batches) -> str:
+    """Return a sentence on the molecules that teach nothing, empty if there are none among those looked at."""
+    counts = batches.fates(n_batches=-(-LOOKED_AT // batches.molecules_per_batch))
+    reasons = {words: counts[fate.name.lower()] for fate, words in LEFT_OUT.items()}
+    total = sum(counts.values())
+    told = "; ".join(f"{words}: {count:,}" for words, count in reasons.items() if count)
+    return told and f"{sum(reasons.values()):,} of {total:,} molecules looked at are left out of teaching ({told})"
+
+
 class _Run:
     def __init__(
         self,
@@ -146,6 +167,8 @@ class _Run:
                 remove_half_written(out / f"{name}.safetensors")
         begin_from = init_from if found is None else None
         start, met = self.batches.start_probabilities, self.batches.conditions_met
+        if found is None and processes.leads and (sentence := _left_out(self.batches)):
+            display.say(sentence)
         untaught = self.learner.begin(start, met, begin_from, transferred)
         if untaught:
             display.say(f"begins untaught, in full or in part: {', '.join(untaught)}")
