@@ -131,7 +131,7 @@ def embed(smiles: str, n_conformers: int, seed: int) -> Conformer:
         return Conformer.none(NOT_RELAXED)
     numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], np.uint8)
     positions = mol.GetConformers()[lowest].GetPositions()
-    # A force field may come to rest with a hydrogen torn off; and the rule for bonds fails on some, such as P-H.
+    # A force field may come to rest with a hydrogen torn off; and the rule for bonds fails on some, such as I-C-I.
     meant = {frozenset((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())) for bond in mol.GetBonds()}
     if {frozenset(pair) for pair in bonded_pairs(numbers, positions).tolist()} != meant:
         return Conformer.none(OTHER_BONDS)
