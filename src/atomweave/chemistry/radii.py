@@ -5,8 +5,8 @@ single-bond radii with which the Cambridge Structural Database perceives bonds (
 of the radii plus a tolerance). Later releases carry Cordero et al.'s radii (Dalton Trans. 2008, 2832; H 0.31, C 0.76),
 with which the same rule draws spurious bonds across strained rings: QM9 then is 94.7 % valid instead of 99.99 %.
 All 119 values were compared with `GetPeriodicTable().GetRcovalent` of RDKit 2023.03.3; only phosphorus differs since.
-Its 0.75 Å there binds P-H up to 1.27 Å, P-P to 1.95 and P-C to 1.86, where these bonds measure 1.42, 2.2 and up to 1.91:
-0.95 Å reaches all of them, and no phosphorus across an oxygen (2.7 Å and more).
+Its 0.75 Å there binds P-H up to 1.27 Å, P-P to 1.95 and P-C to 1.86, where these bonds measure 1.42, 2.2 and up to
+1.91: 0.95 Å reaches all of them, and no phosphorus across an oxygen (2.7 Å and more).
 """
 
 from __future__ import annotations
