@@ -9,17 +9,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 import atomweave
 from atomweave import Molecule
+from atomweave.config import Config
 from atomweave.errors import UsageError
 from atomweave.evaluation import suites
 from atomweave.extensions import VARIABLE, load_extensions
 from atomweave.models import registry
+from atomweave.models.embedders import EMBEDDERS
 from atomweave.models.embedders.invariant import INVARIANT_EMBEDDERS
 from atomweave.models.heads.spherical import ON_LINE
 from atomweave.properties import methods
@@ -149,3 +151,19 @@ def test_a_module_that_is_not_there_is_one_sentence(monkeypatch):
     monkeypatch.setenv(VARIABLE, "no_such_parts")
     with pytest.raises(UsageError, match="cannot import 'no_such_parts'"):
         load_extensions()
+
+
+def test_a_module_that_fails_as_it_is_imported_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "broken_parts.py").write_text("raise KeyError('radius')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(VARIABLE, "broken_parts")
+    with pytest.raises(UsageError, match=r"'broken_parts' fails as it is imported \(KeyError: 'radius'\)"):
+        load_extensions()
+
+
+def test_a_kind_that_there_is_already_is_refused():
+    class Twin(Config):
+        kind: Literal["e3schnet"] = "e3schnet"
+
+    with pytest.raises(UsageError, match="Twin: E3SchNetConfig is of kind 'e3schnet' already"):
+        EMBEDDERS.add(Twin, lambda config: None)

@@ -82,8 +82,9 @@ def check_file(path: Path, wanted_format: str, version: int, check: Check | None
     """Return the metadata of a file whose hash is right, in little memory; arguments and errors as `read_checked`."""
     try:
         with path.open("rb") as file:
-            start = file.read(8)
-        if start.startswith(_PICKLES):
+            start, brace = file.read(8), file.read(1)
+        # A header of 1,152 bytes, say, begins like a pickle; what follows its length is JSON.
+        if start.startswith(_PICKLES) and brace != b"{":
             raise RefusedFileError(
                 f"{path}: is a pickle (torch.save), which could run any code and is never loaded; wanted safetensors."
             )

@@ -19,7 +19,7 @@ def load_extensions() -> None:
     """Import the modules that the environment names; each once a process.
 
     Raises:
-        UsageError: if one of them cannot be found.
+        UsageError: if one of them cannot be found, or fails as it is imported.
     """
     for name in filter(None, map(str.strip, os.environ.get(VARIABLE, "").split(","))):
         try:
@@ -28,3 +28,8 @@ def load_extensions() -> None:
             raise UsageError(
                 f"{VARIABLE}: cannot import {name!r} ({error}); install it, or put its folder on PYTHONPATH."
             ) from None
+        except Exception as error:
+            raise UsageError(
+                f"{VARIABLE}: {name!r} fails as it is imported ({type(error).__name__}: {error}); "
+                f"python -c 'import {name}' shows where."
+            ) from error

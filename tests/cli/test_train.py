@@ -143,6 +143,22 @@ def test_what_is_left_out_of_teaching_is_counted_with_the_reason(folder, capsys)
     assert "left out" not in capsys.readouterr().err  # once a run
 
 
+def test_distances_beyond_the_models_reach_are_told_with_the_fields_to_change(folder, capsys):
+    assert run([*TRAIN, "--out", "run", "model.position_head.radius=mixture", "model.position_head.maximum=1.05"]) == 5
+    told = (
+        "8 of 8 molecules looked at place an atom outside of 0.85 to 1.05 Å, where the model has no density (here: 1.09"
+    )
+    assert told in (said := capsys.readouterr().err)
+    assert "change model.position_head.minimum or model.position_head.maximum" in said
+
+
+def test_another_architecture_in_the_same_folder_is_refused_with_what_differs(folder, capsys):
+    assert run([*TRAIN, "--out", "run"]) == 0
+    capsys.readouterr()
+    sentence = error_of(capsys, [*TRAIN, "--out", "run", "model.position_head.n_radii=9"], 2)
+    assert "holds a run of another configuration (model.position_head.n_radii: 8 there, 9 here)" in sentence
+
+
 def test_time_limit_ends_with_status_5_and_the_next_call_with_0(folder):
     assert run([*TRAIN, "--out", "run", "--max-minutes", "0"]) == 5
     assert run([*TRAIN, "--out", "run", "--max-minutes", "10"]) == 0

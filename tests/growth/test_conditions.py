@@ -9,7 +9,8 @@ import pytest
 import torch
 from toy_model import ToyModel
 
-from atomweave.errors import UsageError
+from atomweave.data.store import MoleculeStore
+from atomweave.errors import InputError, UsageError
 from atomweave.growth.conditions import Conditions, OutsideRangeWarning, parse_formula
 from atomweave.growth.grower import grow
 from atomweave.models.embedders.conditions import ConditionEmbedding, ConditionsConfig
@@ -135,3 +136,11 @@ def test_a_composition_says_which_atom_is_first():
     assert {int(molecule.numbers[0]) for molecule in hydrogen.molecules} == {1}
     given = model.start_given(torch.tensor([[np.nan] * 5, [np.nan, np.nan, 4.0, 1.0, 2.0]])).exp()
     torch.testing.assert_close(given, torch.tensor([[0, 0.75, 0.25], [0, 1 / 3, 2 / 3]]))
+
+
+@pytest.mark.parametrize("value", [np.inf, -1e300])
+def test_a_property_beyond_single_precision_is_refused_with_the_molecule(value):
+    molecules = [Molecule([6], [[0, 0, 0]], {"logp": x}) for x in (0.5, value)]
+    store = MoleculeStore.from_molecules(molecules)
+    with pytest.raises(InputError, match="condition 'logp': molecule 1 of the data has"):
+        Conditions(("logp",), Species(["C"])).check(store)

@@ -5,11 +5,13 @@ import pickle
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from atomweave.arrayfile import read_arrays, write_arrays
 from atomweave.errors import RefusedFileError, UsageError
 from atomweave.models import weights
 from atomweave.models.registry import build_model
@@ -139,6 +141,18 @@ def test_pickles_are_refused_under_any_suffix_and_run_nothing(suffix, writer, tm
     with pytest.raises(RefusedFileError, match="is a pickle"):
         load_model(path)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_header_whose_length_begins_like_a_pickle_is_read(tmp_path):
+    seen = set()
+    for padding in range(0, 1600, 4):  # the header's length is padded to 8 bytes
+        metadata = {"format": "padded", "version": "1", "padding": "x" * padding}
+        write_arrays(tmp_path / "a.safetensors", {"a": np.zeros(1)}, metadata)
+        start = (tmp_path / "a.safetensors").read_bytes()[:2]
+        if start in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+            seen.add(start)
+            read_arrays(tmp_path / "a.safetensors", "padded", 1)
+    assert len(seen) == 4
 
 
 @pytest.mark.parametrize("kept", [0, 3, 8, 100, 0.5, 0.99])

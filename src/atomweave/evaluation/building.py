@@ -42,6 +42,9 @@ NAMING = ("rdkit", "openbabel-wheel", "openbabel", "posebusters", "tblite")
 """Packages whose version decides names of molecules and verdicts: statistics of another one are made anew."""
 
 NO_REFERENCE = "none"
+OURS = __name__.partition(".")[0]
+"""The package whose metrics `VERSION` stands for."""
+
 CACHED = ".reference.safetensors"
 
 
@@ -186,13 +189,15 @@ def find_reference(source: str | Path, metrics: Sequence[Metric], work: Work) ->
     data = _data_of(path)
     cache = path.absolute().with_name(f"{path.absolute().stem}-{data.data[:12]}-{VERSION}{CACHED}")
     known = _known(data, cache, shipped.values())
-    lacking = [metric for metric in metrics if metric.name not in known.metrics]
-    if not lacking:
-        return known
-    reference = build_reference(data, lacking, work, known=known)
-    with contextlib.suppress(OSError):  # a folder that cannot be written to costs time at the next call, nothing else
-        reference.write(cache)
-    return reference
+    ours = [metric for metric in metrics if type(metric).__module__.startswith(f"{OURS}.")]
+    lacking = [metric for metric in ours if metric.name not in known.metrics]
+    if lacking:
+        known = build_reference(data, lacking, work, known=known)
+        with contextlib.suppress(OSError):  # a folder that cannot be written to costs time at the next call only
+            known.write(cache)
+    # Nothing tells whether a metric of the user's own means what it meant at the last call.
+    own = [metric for metric in metrics if metric not in ours]
+    return build_reference(data, own, work, known=known) if own else known
 
 
 def _known(data: ReferenceData, cache: Path, shipped: Iterable[Path]) -> Reference:

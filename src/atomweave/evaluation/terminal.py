@@ -179,8 +179,13 @@ def _notes(
     if parts:
         notes.append(f"±: standard deviation over {', '.join(parts)}")
     labels: dict[str, dict[str, None]] = {}
-    for measure in known:
-        labels.setdefault(measure.note, {})[measure.label] = None
+    for name in names:
+        by_set = {one.name: one.measures[name].note for one in evaluation.sets if name in one.measures}
+        alike = len(set(by_set.values())) == 1
+        for column, note in by_set.items():
+            # What holds for one column alone stands with its name.
+            line = note if alike or not note else f"{column}: {note}"
+            labels.setdefault(line, {})[evaluation.measure(name).label] = None
     notes += [f"{_several(list(noted))}: {note}" for note, noted in labels.items() if note]
     for scored in evaluation.sets:
         reasons = invalid(scored)

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 N_ATOMS = "n_atoms"
 COMPOSITION = "composition"
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Conditions travel in single precision."""
+
+
 Request = Mapping[str, float | str]
 """What is asked of a molecule: name -> number, or a formula such as "C7H10O2" for the composition."""
 
@@ -67,6 +71,12 @@ class Conditions:
             if name not in known:
                 raise InputError(
                     f"condition {name!r}: the data hold no such number of each molecule; {did_you_mean(name, known)}"
+                )
+            if name in numeric and (beyond := np.flatnonzero(np.abs(numeric[name]) > LARGEST)).size:
+                first = beyond[0]
+                raise InputError(
+                    f"condition {name!r}: molecule {first} of the data has {numeric[name][first]}, wanted a number "
+                    f"below {LARGEST:.2g}, or none."
                 )
 
     def measure(self, store: MoleculeStore, molecules: NDArray) -> NDArray:

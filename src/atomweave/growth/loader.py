@@ -23,6 +23,7 @@ from ..randomness import fold_in, uniforms
 from ..species import Species
 from .conditions import Conditions
 from .policies import Fate, PolicyConfig, build_policy
+from .policies.base import words
 from .trajectories import Decision, Trajectories
 
 if TYPE_CHECKING:
@@ -114,7 +115,10 @@ class Batches:
             if len(trajectories.n_atoms):
                 break
         else:
-            raise InputError(f"the growth policy leaves out all {len(self.indices)} molecules: {self.fates(epoch)}.")
+            fates, _ = self.look(epoch=epoch)
+            raise InputError(
+                f"the growth policy leaves out all {len(self.indices)} molecules of a split ({words(fates)})."
+            )
         if self.decisions_per_molecule is None:
             return trajectories
         key = fold_in(self.seed, "decisions", step)
@@ -131,16 +135,30 @@ class Batches:
             self._plan = (epoch, batches)
         return batches[place]
 
-    def fates(self, epoch: int = 0, n_batches: int | None = None) -> dict[str, int]:
+    def fates(self, epoch: int = 0) -> dict[str, int]:
         """Return how many molecules of an epoch the policy keeps, and how many it leaves out for which reason.
 
-        This grows the whole epoch, or so many batches of it, which are a random part.
+        This grows the whole epoch.
+        """
+        fates, _ = self.look(epoch=epoch)
+        return {fate.name.lower(): fates[fate] for fate in Fate}
+
+    def look(self, n_batches: int | None = None, epoch: int = 0) -> tuple[dict[Fate, int], NDArray]:
+        """Return the fates of so many batches of an epoch, a random part of it, and the distances they teach.
+
+        Returns:
+            How many molecules have which fate, and (n_kept, n_decisions) Å from the focus to the atom placed, NaN where
+            none is.
         """
         counts = Counter({Fate.NO_START: self.n_without_start})
+        distances: list[NDArray] = []
         for place in range(min(self.batches_per_epoch, n_batches or self.batches_per_epoch)):
-            _, fates = self._grow(self.molecules(epoch * self.batches_per_epoch + place), epoch)
+            trajectories, fates = self._grow(self.molecules(epoch * self.batches_per_epoch + place), epoch)
             counts.update(Fate(fate) for fate in fates)
-        return {fate.name.lower(): counts[fate] for fate in Fate}
+            distances.append(_distances(trajectories))
+        most = max((each.shape[1] for each in distances), default=0)
+        padded = [np.pad(each, ((0, 0), (0, most - each.shape[1])), constant_values=np.nan) for each in distances]
+        return {fate: counts[fate] for fate in Fate}, np.concatenate(padded)
 
     def iterate(
         self, start_step: int = 0, n_steps: int | None = None, ahead: int = 4
@@ -255,3 +273,11 @@ def subsample(trajectories: Trajectories, n_decisions: int, uniforms: NDArray) -
         alternative_focus=t.alternative_focus[stays],
         alternative_target=t.alternative_target[stays],
     )
+
+
+def _distances(trajectories: Trajectories) -> NDArray:
+    """Return Å from the focus to the atom placed, (n_molecules, n_decisions), NaN where none is."""
+    rows = torch.arange(len(trajectories.n_atoms))[:, None]
+    ends = trajectories.positions[rows, trajectories.target.clamp(min=0)]
+    distances = (ends - trajectories.positions[rows, trajectories.focus]).norm(dim=-1)
+    return distances.masked_fill(trajectories.target < 0, torch.nan).numpy()

@@ -60,7 +60,8 @@ def grow_in_processes(
         return _serve(crew, tasks, progress)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise AtomweaveError(
-            "a growing process ended unexpectedly, most often for want of memory: try fewer workers or fewer slots."
+            "a growing process ended unexpectedly: for want of memory, where fewer workers or slots help, or because a "
+            "script grows as it is imported, where `if __name__ == '__main__':` before it helps."
         ) from None
     finally:
         # On Ctrl-C, too; there is nothing in a worker that would have to be brought to an end.

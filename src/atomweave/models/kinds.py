@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from pydantic_core import PydanticCustomError
 
 from ..config import Config
-from ..errors import did_you_mean
+from ..errors import UsageError, did_you_mean
 
 P = TypeVar("P")
 
@@ -28,8 +28,17 @@ class Kinds(Generic[P]):
             self.add(config, builder)
 
     def add(self, config: type[Config], builder: Callable[..., P]) -> None:
-        """Add a part; the default of its configuration's field `kind` is its name."""
-        self.parts[config.model_fields["kind"].default] = config, builder
+        """Add a part; the default of its configuration's field `kind` is its name.
+
+        Raises:
+            UsageError: if it has no such field, or a part has this name already.
+        """
+        kind = config.model_fields["kind"].default if "kind" in config.model_fields else None
+        if not isinstance(kind, str):
+            raise UsageError(f"{config.__name__}: wanted a field such as `kind: Literal['mine'] = 'mine'`.")
+        if kind in self.parts and self.parts[kind][0].__qualname__ != config.__qualname__:
+            raise UsageError(f"{config.__name__}: {self.parts[kind][0].__name__} is of kind {kind!r} already.")
+        self.parts[kind] = config, builder
 
     def parse(self, value: Any) -> Any:
         """Return the configuration that named fields stand for; what is a configuration already passes if it is known.

@@ -57,7 +57,7 @@ class Card(Config):
     budget: str = Field("", description="machine and hours")
     figures: dict[str, Figure] = Field({}, description="what they reach, each with its interval")
     notes: str = ""
-    licence: str = "MIT"
+    licence: str = Field("", description="of the weights; whoever taught them says")
 
 
 def save_weights(path: str | Path, model: Model, config: Config, card: Card, dtype: torch.dtype | None = None) -> None:

@@ -77,20 +77,23 @@ def save_checkpoint(folder: Path, state: RunState, tensors: dict[str, Tensor], k
     return path
 
 
-def load_checkpoint(path: Path, fits: Fits | None = None) -> tuple[RunState, dict[str, Tensor]]:
+def load_checkpoint(
+    path: Path, fits: Fits | None = None, run_sha256: str | None = None
+) -> tuple[RunState, dict[str, Tensor]]:
     """Read a checkpoint.
 
     Args:
         path: the file.
         fits: raises RefusedFileError if tensors of these shapes are not those of the run.
+        run_sha256: of this run; a checkpoint of another one need not fit. Every one must, if this is None.
 
     Raises:
         RefusedFileError: if it is damaged, no checkpoint of this version, or does not fit.
     """
 
     def check(metadata: Mapping[str, str], layout: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
-        _state_of(path, metadata)
-        if fits is not None:
+        state = _state_of(path, metadata)
+        if fits is not None and run_sha256 in (None, state.run_sha256):
             fits(path, layout)
 
     metadata, tensors = read_tensors(path, FORMAT, VERSION, check)
@@ -106,7 +109,10 @@ def _state_of(path: Path, metadata: Mapping[str, str]) -> RunState:
 
 
 def latest_checkpoint(
-    folder: Path, on_refused: Callable[[RefusedFileError], None], fits: Fits | None = None
+    folder: Path,
+    on_refused: Callable[[RefusedFileError], None],
+    fits: Fits | None = None,
+    run_sha256: str | None = None,
 ) -> tuple[RunState, dict[str, Tensor]] | None:
     """Return the newest checkpoint that is whole, or None if there is none at all.
 
@@ -114,6 +120,7 @@ def latest_checkpoint(
         folder: where they lie.
         on_refused: told about each newer one that is damaged.
         fits: as in `load_checkpoint`.
+        run_sha256: as there.
 
     Raises:
         RefusedFileError: if there are checkpoints, but none is whole: to begin again would overwrite the run.
@@ -121,7 +128,7 @@ def latest_checkpoint(
     refused = None
     for path in checkpoints(folder):
         try:
-            return load_checkpoint(path, fits)
+            return load_checkpoint(path, fits, run_sha256)
         except RefusedFileError as error:
             on_refused(error)
             refused = error
@@ -145,7 +152,7 @@ def resumable(
         UsageError: if the folder holds another run; the message says what differs.
         RefusedFileError: if there are checkpoints, but none is whole.
     """
-    found = latest_checkpoint(out / "checkpoints", lambda error: say(f"warning: {error}"), fits)
+    found = latest_checkpoint(out / "checkpoints", lambda error: say(f"warning: {error}"), fits, wanted.run_sha256)
     if found is None:
         return None
     state = found[0]

@@ -16,14 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from ..data.store import MoleculeStore
 from ..errors import IncompleteError
 from ..files import held, remove_half_written, sha256_of
 from ..growth.loader import Batches
-from ..growth.policies.base import Fate
+from ..growth.policies.base import Fate, words
 from ..growth.trajectories import Trajectories
 from ..models.base import Model
 from ..models.weights import Card, Figure, n_parameters, save_weights, weights_path
@@ -108,21 +110,30 @@ def train(
 LOOKED_AT = 2000
 """Molecules of which a run says at its start how many the growth policy leaves out."""
 
-LEFT_OUT = {
-    Fate.NO_START: "no atom that may be the first",
-    Fate.TOO_FAR: "an atom too far from the others",
-    Fate.APART: "in pieces by the policy's rule for neighbours",
-    Fate.CROWDED: "an atom of too many neighbours",
-}
+REACHES = (("position_head", "minimum", "maximum"), ("position", "shortest", "longest"))
+"""Where a model's configuration says between which distances, in Å, it places an atom."""
 
 
-def _left_out(batches: Batches) -> str:
-    """Return a sentence on the molecules that teach nothing, empty if there are none among those looked at."""
-    counts = batches.fates(n_batches=-(-LOOKED_AT // batches.molecules_per_batch))
-    reasons = {words: counts[fate.name.lower()] for fate, words in LEFT_OUT.items()}
-    total = sum(counts.values())
-    told = "; ".join(f"{words}: {count:,}" for words, count in reasons.items() if count)
-    return told and f"{sum(reasons.values()):,} of {total:,} molecules looked at are left out of teaching ({told})"
+def _left_out(batches: Batches, model: BaseModel) -> list[str]:
+    """Return sentences on molecules that teach nothing, or have no density, if there are any among those looked at."""
+    n_batches = -(-LOOKED_AT // batches.molecules_per_batch)
+    fates, distances = batches.look(n_batches)
+    kept, total = fates[Fate.KEPT], sum(fates.values())
+    sentences = []
+    if kept < total:
+        sentences.append(f"{total - kept:,} of {total:,} molecules looked at are left out of teaching ({words(fates)})")
+    for part, lowest, highest in REACHES:
+        head = getattr(model, part, None)
+        low, high = getattr(head, lowest, None), getattr(head, highest, None)
+        if low is not None and high is not None:
+            beyond = (distances < low).any(1) | (distances > high).any(1)
+            if beyond.any():
+                sentences.append(
+                    f"warning: {beyond.sum():,} of {len(beyond):,} molecules looked at place an atom outside of "
+                    f"{low:g} to {high:g} Å, where the model has no density (here: {np.nanmin(distances):.3f} to "
+                    f"{np.nanmax(distances):.3f} Å): change model.{part}.{lowest} or model.{part}.{highest}"
+                )
+    return sentences
 
 
 class _Run:
@@ -167,8 +178,9 @@ class _Run:
                 remove_half_written(out / f"{name}.safetensors")
         begin_from = init_from if found is None else None
         start, met = self.batches.start_probabilities, self.batches.conditions_met
-        if found is None and processes.leads and (sentence := _left_out(self.batches)):
-            display.say(sentence)
+        if found is None and processes.leads:
+            for sentence in _left_out(self.batches, config.model):
+                display.say(sentence)
         untaught = self.learner.begin(start, met, begin_from, transferred)
         if untaught:
             display.say(f"begins untaught, in full or in part: {', '.join(untaught)}")
@@ -333,7 +345,8 @@ class _Run:
 
     def _keep_if_best(self, measure: str, figure: Figure) -> None:
         best = self.state.best
-        better = (lambda a, b: a < b) if measure == "loss" else (lambda a, b: a > b)
+        # Of samples that are as good, such as those of which none is valid, the later ones have learnt more.
+        better = (lambda a, b: a < b) if measure == "loss" else (lambda a, b: a >= b)
         if best is None or best.measure != measure or better(figure.value, best.value):
             self.state.best = Best(self.state.step, measure, figure.value)
             self._export("best.safetensors", {measure: figure})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,20 @@ class Fate(enum.IntEnum):
     TOO_FAR = 2  # the atom drawn next lies farther from its focus than the policy allows
     APART = 3  # the atoms left have no neighbour among those placed
     CROWDED = 4  # an atom has more neighbours than the policy counts
+
+
+LEFT_OUT = {
+    Fate.NO_START: "no atom that may be the first",
+    Fate.TOO_FAR: "an atom too far from the others",
+    Fate.APART: "in pieces by the policy's rule for neighbours",
+    Fate.CROWDED: "an atom of too many neighbours",
+}
+"""Why a molecule teaches nothing, in words."""
+
+
+def words(fates: Mapping[Fate, int]) -> str:
+    """Return how many molecules are left out for which reason, e.g. "in pieces by the policy's rule ...: 3"."""
+    return "; ".join(f"{reason}: {fates[fate]:,}" for fate, reason in LEFT_OUT.items() if fates.get(fate))
 
 
 class Policy(ABC):
