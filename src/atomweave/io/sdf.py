@@ -20,7 +20,7 @@ END_OF_RECORD = "$$$$"
 LONGEST_RECORD = 2_000_000
 """Lines; a file without any end of record is refused instead of filling the memory."""
 
-CHARGE_CODES = "123567"
+CHARGE_CODES = frozenset("123567")
 """Of an atom's own field in V2000: 4 minus the charge."""
 
 CHARGE_V3000 = re.compile(r"\sCHG=([+-]?[0-9]{1,2})\b")
@@ -111,7 +111,7 @@ def _charge_v2000(atoms: list[str], others: list[str]) -> int:
     if told:
         return sum(int(charge) for line in told for charge in CHARGES_V2000.findall(line))
     codes = [line[36:39].strip() for line in atoms if line[31:34].strip() in NUMBERS]
-    return sum(4 - int(code) for code in codes if code and code in CHARGE_CODES)
+    return sum(4 - int(code) for code in codes if code in CHARGE_CODES)
 
 
 def _is_atom(line: str) -> bool:
