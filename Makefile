@@ -127,7 +127,7 @@ figures: .venv/installed-to-develop
 qm9: $(DATA)
 
 $(DATA): | .venv/installed-to-develop
-	$(BIN)/atomweave data qm9 -o $@
+	$(BIN)/atomweave data qm9 -o $@ --force
 
 # Starts from the weights that ship; run it again and it resumes where it stopped (exit status 5: steps are left).
 train-next: .venv/installed-to-develop $(DATA)

@@ -35,6 +35,15 @@ def test_build_reports_and_info_shows(tmp_path: Path) -> None:
     for expected in ("molecules   10", "elements    H 20", "train 8", "gap: float64", "the contents match their hash"):
         assert expected in shown.stdout
     assert shown.stderr == ""
+    before = (tmp_path / "s.safetensors").read_bytes()
+    again = atomweave("build", "a.extxyz", "-o", "s.safetensors", "--seed", 2, cwd=tmp_path)
+    assert (again.returncode, again.stderr.splitlines()[-1]) == (
+        2,
+        "error: s.safetensors: exists; name another file, or add --force to replace it.",
+    )
+    assert (tmp_path / "s.safetensors").read_bytes() == before
+    assert atomweave("build", "a.extxyz", "-o", "s.safetensors", "--force", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "s.safetensors").read_bytes() != before
 
 
 @pytest.mark.parametrize(

@@ -264,6 +264,8 @@ def test_weights_are_listed_shown_and_shipped(folder, capsys):
     )
     assert run(["models", "ship", "run/last.safetensors", "-o", "methane-tiny.safetensors", "--card", "card.yaml"]) == 0
     capsys.readouterr()
+    sentence = error_of(capsys, ["models", "ship", "run/best.safetensors", "-o", "methane-tiny.safetensors"], 2)
+    assert "methane-tiny.safetensors: exists; name another file, or add --force" in sentence
     assert run(["models", "show", "methane-tiny.safetensors"]) == 0
     shown = capsys.readouterr().out
     for line in ("name: methane-tiny", "summary: Methane only.", "steps: 6", "valid: 0.5 (0.4 to 0.6), n = 100"):

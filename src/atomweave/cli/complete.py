@@ -15,7 +15,6 @@ from .growing import (
     Device,
     DropInvalid,
     FocusTemperature,
-    Force,
     Growing,
     JsonFile,
     NoTable,
@@ -31,6 +30,7 @@ from .growing import (
     hand_over,
     temperatures_of,
 )
+from .targets import Force, check_targets
 
 if TYPE_CHECKING:
     from ..growth.grower import Grown
@@ -105,7 +105,6 @@ def complete(
     """
     from ..errors import UsageError
     from ..isolation import answered_by
-    from .targets import check_targets
     from .verdicts import check_needs
 
     # What can be wrong is found before the work begins.

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
+from .targets import Force, check_targets
 
 app = typer.Typer(help="Build, fetch and inspect stores of molecules.", add_completion=False, no_args_is_help=True)
 
@@ -15,10 +16,11 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="The store to write
 
 
 @app.command()
-def qm9(output: Output) -> None:
+def qm9(output: Output, force: Force = False) -> None:
     """Store QM9 (130,831 molecules, properties, the EDM split) from the installed package qm9pack."""
     from ..data.qm9 import build_qm9
 
+    check_targets(output, force=force)
     typer.echo("reading qm9pack ...", err=True)
     store = build_qm9()
     store.write(output)
@@ -44,6 +46,7 @@ def build(
         str | None, typer.Option(help="Random splits by share, e.g. train=0.8,valid=0.1,test=0.1.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides the random splits.")] = 0,
+    force: Force = False,
 ) -> None:
     """Store your own molecules; what cannot be used is refused, counted and, with --report, listed."""
     from rich.console import Console
@@ -51,6 +54,7 @@ def build(
 
     from ..data.build import build as build_store
 
+    check_targets(output, report, force=force)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -92,6 +96,7 @@ def conformers(
     seed: Annotated[int, typer.Option(help="Decides what is embedded.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes, by default one a CPU.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds for one molecule.")] = 30.0,
+    force: Force = False,
 ) -> None:
     """Make one conformer of low energy (ETKDGv3, MMFF94s) of every SMILES; `data build` stores them."""
     from collections import Counter
@@ -104,6 +109,7 @@ def conformers(
     from .progress import progress
 
     format_of(output)  # a suffix that belongs to no format is found before the work
+    check_targets(output, report, force=force)
     lines = read_smiles(file)
     smiles = [line.smiles for line in lines]
     with progress("embedding", "molecules") as show:

@@ -14,6 +14,7 @@ import typer
 
 from ..errors import UsageError, printable
 from .cluster import Scheduler, Slurm, cluster_of
+from .targets import Force, check_targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,7 @@ def evaluate(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for the bonds of one molecule.")] = 10.0,
     shown: Annotated[int, typer.Option("--shown", min=0, help="Molecules on the page's wall.")] = 500,
     chemiscope: Annotated[bool, typer.Option("--chemiscope", help="Also write a file for chemiscope.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    force: Force = False,
     list_suites: Annotated[  # noqa: ARG001 - its callback has answered already
         bool, typer.Option("--list", is_eager=True, callback=_list, help="List the suites.")
     ] = False,
@@ -79,8 +80,6 @@ def evaluate(
 
     Every attempt counts, also one that cannot be read. Published figures and those of the reference data stand beside.
     """
-    from .targets import check_targets
-
     targets = _targets(out, chemiscope)
     check_targets(*targets, force=force)
 

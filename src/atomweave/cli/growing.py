@@ -36,7 +36,6 @@ DropInvalid = Annotated[bool, typer.Option("--drop-invalid", help="Write valid m
 Report = Annotated[Path | None, typer.Option(help="Also write one offline page: molecules to turn, table.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the table as JSON.")]
 NoTable = Annotated[bool, typer.Option("--no-table", help="Print no table.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from .targets import Force, check_targets
+
 if TYPE_CHECKING:
     from ..models.weights import Card, Figure
 
@@ -72,6 +74,7 @@ def ship(
         Path | None, typer.Option(help="YAML with fields of the card: summary, budget, figures ...")
     ] = None,
     dtype: Annotated[str, typer.Option(help="float16, bfloat16 or float32.")] = "float16",
+    force: Force = False,
 ) -> None:
     """Write weights in half precision with a completed card."""
     import torch
@@ -83,6 +86,7 @@ def ship(
     types = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
     if dtype not in types:
         raise UsageError(f"--dtype: got {dtype!r}; {did_you_mean(dtype, types)}")
+    check_targets(out, force=force)
     fields = {} if card is None else read_tree(card)
     shipped = ship_weights(source, out, {"name": out.stem, **fields}, types[dtype])
     typer.echo(f"{out}: {out.stat().st_size / 2**20:.1f} MiB, {shipped.parameters:,} parameters in {dtype}.")

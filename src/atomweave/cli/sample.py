@@ -14,7 +14,6 @@ from .growing import (
     Device,
     DropInvalid,
     FocusTemperature,
-    Force,
     Growing,
     JsonFile,
     NoTable,
@@ -30,6 +29,7 @@ from .growing import (
     hand_over,
     temperatures_of,
 )
+from .targets import Force, check_targets
 
 if TYPE_CHECKING:
     from ..molecule import Molecule
@@ -83,7 +83,6 @@ def sample(
     are valid and are distinct.
     """
     from .asked import range_warnings_as_lines, read_conditions
-    from .targets import check_targets
     from .verdicts import check_needs
 
     # What can be wrong is found before the work begins.

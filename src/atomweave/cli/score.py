@@ -12,6 +12,7 @@ import typer
 
 from ..errors import UsageError, printable
 from .cluster import Scheduler, Slurm
+from .targets import Force, check_targets
 
 if TYPE_CHECKING:
     from ..evaluation.attempts import Attempts
@@ -69,7 +70,7 @@ def score(
     number: Annotated[int | None, typer.Option("--number", "-n", min=1, help="Only the first so many of each.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Orders that the model sees at a time.")] = None,
     device: Annotated[str, typer.Option(help="Of --log-prob: cpu, cuda, cuda:1 ...")] = "cpu",
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    force: Force = False,
 ) -> None:
     """Calculate properties of molecules (--property), or say how likely they are under a model (--log-prob), or both.
 
@@ -78,7 +79,6 @@ def score(
     between models, and between molecules of one size, if they were made with the same number of orders.
     """
     from .property_scores import Asked, PropertyScoring
-    from .targets import check_targets
 
     asked = Asked(
         property_, method, relax, relax_by, results, retry, workers, timeout, memory, scheduler, slurm, relaxed_out

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ..errors import InputError, UsageError
+
+Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
 
 def check_targets(*paths: Path | None, force: bool) -> None:
