@@ -135,12 +135,12 @@ class Molecule:
         return cls(np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()]), chosen.GetPositions(), properties)
 
 
-def charge_of(molecule: Molecule) -> int:
+def charge_of(molecule: Molecule) -> float:
     """Return the charge that a molecule has by its property "charge", 0 without one; geometries alone do not tell."""
     try:
-        return round(float(molecule.properties.get("charge", 0)))
-    except (TypeError, ValueError, OverflowError):
-        return 0
+        return float(molecule.properties.get("charge", 0))
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def formula(numbers: Iterable[int]) -> str:

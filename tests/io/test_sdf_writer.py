@@ -60,6 +60,14 @@ def test_a_charge_is_read_kept_and_gives_the_bonds_of_the_ion(tmp_path: Path, v3
     assert [molecule.properties.get("charge") for molecule in read(tmp_path / "b.sdf")] == [2, -2, None, None, -1]
 
 
+@pytest.mark.parametrize("charge", [0.5, float("inf"), float("nan")])
+def test_a_charge_that_no_molecule_has_gives_no_bonds(tmp_path: Path, charge: float) -> None:
+    molecule, _ = embedded("CCO")
+    write_sdf(tmp_path / "a.sdf", [Molecule(molecule.numbers, molecule.positions, {"charge": charge})])
+    (mol,) = Chem.SDMolSupplier(str(tmp_path / "a.sdf"), removeHs=False)
+    assert mol.GetNumBonds() == 0
+
+
 def test_the_charge_field_of_atoms_counts_where_no_line_tells_charges(tmp_path: Path) -> None:
     Chem.MolToMolFile(embedded("[NH3+]CC[NH3+]")[1], str(tmp_path / "a.mol"))
     lines = [line for line in (tmp_path / "a.mol").read_text().splitlines(True) if not line.startswith("M  CHG")]

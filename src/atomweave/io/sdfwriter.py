@@ -49,8 +49,11 @@ def write_sdf(path: str | Path, records: Iterable[SdfRecord | Molecule]) -> None
 def _perceived(molecule: Molecule) -> SdfRecord:
     from ..chemistry.bonds import perceive
 
+    charge = charge_of(molecule)
+    if not charge.is_integer():
+        return SdfRecord(molecule)
     try:
-        return SdfRecord(molecule, perceive(molecule, charge_of(molecule)).mol)
+        return SdfRecord(molecule, perceive(molecule, int(charge)).mol)
     except MissingDependencyError:
         return SdfRecord(molecule)
 

@@ -36,6 +36,7 @@ class Kinds(Generic[P]):
         kind = config.model_fields["kind"].default if "kind" in config.model_fields else None
         if not isinstance(kind, str):
             raise UsageError(f"{config.__name__}: wanted a field such as `kind: Literal['mine'] = 'mine'`.")
+        # A module that is executed again adds its parts anew.
         if kind in self.parts and self.parts[kind][0].__qualname__ != config.__qualname__:
             raise UsageError(f"{config.__name__}: {self.parts[kind][0].__name__} is of kind {kind!r} already.")
         self.parts[kind] = config, builder

@@ -16,16 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from pydantic import BaseModel
 from torch import Tensor
 
 from ..data.store import MoleculeStore
 from ..errors import IncompleteError
 from ..files import held, remove_half_written, sha256_of
 from ..growth.loader import Batches
-from ..growth.policies.base import Fate, words
 from ..growth.trajectories import Trajectories
 from ..models.base import Model
 from ..models.weights import Card, Figure, n_parameters, save_weights, weights_path
@@ -35,6 +32,7 @@ from .distributed import ALONE, Processes, own_device, shared_start
 from .interrupts import Interrupts
 from .journal import Display, Journal
 from .learner import Learner, choose_device
+from .left_out import left_out
 from .optimizer import learning_rate
 from .validation import Validation, split_indices
 
@@ -107,35 +105,6 @@ def train(
         return run.leg(deadline)
 
 
-LOOKED_AT = 2000
-"""Molecules of which a run says at its start how many the growth policy leaves out."""
-
-REACHES = (("position_head", "minimum", "maximum"), ("position", "shortest", "longest"))
-"""Where a model's configuration says between which distances, in Å, it places an atom."""
-
-
-def _left_out(batches: Batches, model: BaseModel) -> list[str]:
-    """Return sentences on molecules that teach nothing, or have no density, if there are any among those looked at."""
-    n_batches = -(-LOOKED_AT // batches.molecules_per_batch)
-    fates, distances = batches.look(n_batches)
-    kept, total = fates[Fate.KEPT], sum(fates.values())
-    sentences = []
-    if kept < total:
-        sentences.append(f"{total - kept:,} of {total:,} molecules looked at are left out of teaching ({words(fates)})")
-    for part, lowest, highest in REACHES:
-        head = getattr(model, part, None)
-        low, high = getattr(head, lowest, None), getattr(head, highest, None)
-        if low is not None and high is not None:
-            beyond = (distances < low).any(1) | (distances > high).any(1)
-            if beyond.any():
-                sentences.append(
-                    f"warning: {beyond.sum():,} of {len(beyond):,} molecules looked at place an atom outside of "
-                    f"{low:g} to {high:g} Å, where the model has no density (here: {np.nanmin(distances):.3f} to "
-                    f"{np.nanmax(distances):.3f} Å): change model.{part}.{lowest} or model.{part}.{highest}"
-                )
-    return sentences
-
-
 class _Run:
     def __init__(
         self,
@@ -179,7 +148,7 @@ class _Run:
         begin_from = init_from if found is None else None
         start, met = self.batches.start_probabilities, self.batches.conditions_met
         if found is None and processes.leads:
-            for sentence in _left_out(self.batches, config.model):
+            for sentence in left_out(self.batches, config.model):
                 display.say(sentence)
         untaught = self.learner.begin(start, met, begin_from, transferred)
         if untaught:
